@@ -1,0 +1,1 @@
+"""For instructors: building, grading, serving, checking the machine."""

@@ -1,0 +1,251 @@
+"""The one door into a network: look at a layer, edit it, or change how signals travel back through it.
+
+Everything here is a context manager that leaves the network as it found it, also after an exception.
+
+* ``record`` and ``edit`` see the *output of a module*, by name.
+* ``interpose`` sees every *operation* of the forward pass, however it was written: ``nn.ReLU()``, ``F.relu(x)``,
+  ``x.relu_()``, a module used twice, ``x + y``.  It rests on ``torch.overrides.TorchFunctionMode``, so no module
+  is replaced or patched.  ``backward_rules`` is its simplest use.
+"""
+import contextlib
+import difflib
+import threading
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from .errors import UnsupportedLayer
+
+# What an operation is, by the name of the function that torch runs (with or without the in-place underscore).
+_KINDS = {
+    "relu": "relu relu_ __relu__",
+    "activation": "leaky_relu elu selu celu gelu silu mish softplus softsign hardtanh relu6 hardswish hardsigmoid "
+                  "sigmoid tanh logsigmoid abs exp log sqrt square pow __pow__ clamp clip clamp_min threshold",
+    "softmax": "softmax log_softmax",
+    "linear": "linear", "matmul": "matmul __matmul__ mm bmm addmm baddbmm einsum bilinear",
+    "conv": "conv1d conv2d conv3d", "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
+    "batch_norm": "batch_norm", "norm": "layer_norm group_norm instance_norm local_response_norm",
+    "max_pool": "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax max",
+    "avg_pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d mean",
+    "sum": "sum", "add": "add __add__ __radd__ __iadd__", "sub": "sub __sub__ __rsub__ rsub __isub__",
+    "mul": "mul __mul__ __rmul__ __imul__ multiply", "div": "div __truediv__ true_divide __rtruediv__ __itruediv__",
+    "neg": "neg __neg__", "cat": "cat concat concatenate stack",
+    "reshape": "reshape view flatten unflatten permute transpose t squeeze unsqueeze contiguous expand movedim swapaxes "
+               "__getitem__ narrow select chunk split pad upsample interpolate clone to float double identity "
+               "type_as view_as reshape_as expand_as",
+    "dropout": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout",
+    "embedding": "embedding",
+    "query": "__get__ __set__ size dim numel stride is_floating_point is_complex __len__ item tolist "
+             "has_names data_ptr get_device is_contiguous detach nelement element_size __repr__ __bool__ "
+             "_is_view requires_grad_ storage_offset ndimension is_cuda is_pinned __format__",
+}
+_KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
+_TYPE_KINDS = {nn.ReLU: "relu", nn.MaxPool1d: "max_pool", nn.MaxPool2d: "max_pool", nn.MaxPool3d: "max_pool",
+               nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}
+_door = threading.RLock()  # two threads that explain one network must not restore each other's state
+
+
+def layer(model, name):
+    """The module called ``name`` (as in ``model.named_modules()``).  ValueError with the nearest name if there is none."""
+    modules = dict(model.named_modules())
+    if name in modules:
+        return modules[name]
+    near = difflib.get_close_matches(str(name), [n for n in modules if n], n=1, cutoff=0)
+    hint = f"  Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"the network has no layer {name!r}.{hint}  Layers: {', '.join(n for n in modules if n)[:300]}")
+
+
+@contextlib.contextmanager
+def unchanged(model):
+    """Eval mode inside; afterwards every module's mode, every buffer and every ``.grad`` is what it was."""
+    with _door:
+        modes = [(m, m.training) for m in model.modules()]
+        buffers = [(b, b.detach().clone(), b._version) for b in model.buffers()]
+        grads = [(p, p.grad) for p in model.parameters()]
+        try:
+            for m, _ in modes:
+                m.training = False  # not .eval(): a module may override it
+            yield model
+        finally:
+            for m, mode in modes:
+                m.training = mode
+            with torch.no_grad():
+                for b, before, version in buffers:
+                    if b._version != version:
+                        b.copy_(before)
+            for p, grad in grads:
+                p.grad = grad
+
+
+@contextlib.contextmanager
+def record(model, *names, stop=False):
+    """Collect the outputs of the named modules while the block runs the network.
+
+    Yields a dict name → output (a clone, so that a following in-place ReLU cannot rewrite it; its graph is kept, so
+    that an objective on it can be differentiated).  A module that runs more than once leaves its last output.
+    ``stop=True`` ends the forward pass, and the block, as soon as every named module has run.
+    Raises ValueError for a name that does not exist.
+    """
+    acts, modules = {}, {name: layer(model, name) for name in names}
+
+    def keep(name):
+        def hook(module, args, output):
+            acts[name] = _clone(output)
+            if stop and len(acts) == len(modules):
+                raise _Enough
+        return hook
+
+    with contextlib.ExitStack() as stack:
+        for name, module in modules.items():
+            stack.callback(module.register_forward_hook(keep(name)).remove)
+        with contextlib.suppress(_Enough):
+            yield acts
+
+
+@contextlib.contextmanager
+def edit(model, edits):
+    """Replace outputs while the block runs: ``edits`` maps a module's name to a function output → new output.
+
+    The function gets a clone, so that it may work in place.  Raises ValueError for a name that does not exist.
+    """
+    with contextlib.ExitStack() as stack:
+        for name, change in edits.items():
+            def hook(module, args, output, change=change):
+                return change(_clone(output))
+            stack.callback(layer(model, name).register_forward_hook(hook).remove)
+        yield model
+
+
+@dataclass(slots=True)
+class Call:
+    """One operation of a forward pass, as ``interpose`` hands it over.  Calling it runs the original."""
+
+    kind: str       # "relu", "conv", "linear", "batch_norm", "add", …, "other"
+    func: object    # torch's function
+    args: tuple
+    kwargs: dict
+    path: str       # name of the innermost module running, "" for the network itself
+    module: nn.Module
+
+    def __call__(self, *args):
+        """Run the operation; given arguments stand in for the first of the original ones."""
+        return self.func(*args, *self.args[len(args):], **self.kwargs)
+
+    @property
+    def name(self):
+        return getattr(self.func, "__name__", str(self.func))
+
+    @property
+    def in_place(self):
+        return is_in_place(self.name, self.kwargs, self.args)
+
+
+def is_in_place(name, kwargs, args=()):
+    """Does the operation write into its first argument?  (``x.relu_()``, ``x += y``, ``F.relu(x, inplace=True)``)"""
+    dunder = name.startswith("__")
+    if dunder:
+        return name.startswith("__i") and name not in ("__invert__", "__index__", "__int__")
+    if name.endswith("_") or kwargs.get("inplace", False):
+        return True
+    # F.dropout(x, p, training, True), F.hardtanh(x, lo, hi, True) … pass the flag by position
+    return name in ("dropout", "relu", "leaky_relu", "elu", "hardtanh", "threshold") and any(a is True for a in args[-1:]) \
+        and (name != "dropout" or len(args) >= 4)
+
+
+@contextlib.contextmanager
+def interpose(model, handler):
+    """Give every operation of the network's forward pass to ``handler(call) -> result`` while the block runs.
+
+    ``call()`` runs the original; what the handler runs is not intercepted again.  Questions about a tensor (its shape,
+    its size) do not reach the handler.  Raises UnsupportedLayer for compiled or scripted modules, which hide their
+    operations: a silent plain gradient would be worse.
+    """
+    running = []
+    with contextlib.ExitStack() as stack:
+        for path, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule) or type(module).__name__ == "OptimizedModule":
+                raise UnsupportedLayer(
+                    f"layer {path or '(the network)'!r} is a {type(module).__name__}: scripted and compiled modules hide "
+                    "their operations; pass the original module")
+
+            def enter(module, args, path=path):
+                running.append((path, module))
+
+            def leave(module, args, output):
+                running.pop()
+
+            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+        with _Mode(handler, running):
+            yield
+
+
+@contextlib.contextmanager
+def backward_rules(model, rules):
+    """Change how gradients pass a type of layer, e.g. ``{nn.ReLU: rule}``, however the network calls it.
+
+    ``rule(grad_out, x, y) -> grad_x`` gets the gradient that arrives at the output, the layer's input and its output.
+    Raises ValueError for a layer type without a rule point (ReLU, max pooling, Sigmoid and Tanh have one).
+    """
+    unknown = [t for t in rules if t not in _TYPE_KINDS]
+    if unknown:
+        raise ValueError(f"no backward rule can be set for {unknown[0]!r}; possible: "
+                         f"{', '.join(t.__name__ for t in _TYPE_KINDS)}")
+    by_kind = {_TYPE_KINDS[t]: rule for t, rule in rules.items()}
+
+    def handler(call):
+        rule = by_kind.get(call.kind) or by_kind.get(call.name.rstrip("_"))
+        x = call.args[0] if call.args else None
+        if rule is None or not (torch.is_tensor(x) and torch.is_grad_enabled() and x.requires_grad):
+            return call()
+        return _Ruled.apply(x, call, rule, call.in_place)
+
+    with interpose(model, handler):
+        yield model
+
+
+class _Ruled(torch.autograd.Function):
+    """One operation whose backward pass is the given rule."""
+
+    @staticmethod
+    def forward(ctx, x, call, rule, in_place):
+        ctx.rule = rule
+        before = x.clone() if in_place else x
+        y = call(x)
+        if in_place:
+            ctx.mark_dirty(x)
+        ctx.save_for_backward(before, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return ctx.rule(grad_out, *ctx.saved_tensors), None, None, None
+
+
+class _Mode(TorchFunctionMode):
+    def __init__(self, handler, running):
+        super().__init__()
+        self.handler, self.running = handler, running
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        kind = _KIND_OF.get(name) or _KIND_OF.get(name.rstrip("_"), "other")
+        if kind == "query" or not self.running:  # not running: the block does something of its own between two passes
+            return func(*args, **kwargs)
+        path, module = self.running[-1]
+        return self.handler(Call(kind, func, args, kwargs, path, module))
+
+
+class _Enough(Exception):
+    """Raised inside a forward pass whose remainder nobody needs."""
+
+
+def _clone(output):
+    if torch.is_tensor(output):
+        return output.clone()
+    if isinstance(output, tuple | list):
+        return type(output)(_clone(o) for o in output)
+    return output
