@@ -183,10 +183,11 @@ def interpose(model, handler):
 
 
 @contextlib.contextmanager
-def backward_rules(model, rules):
+def backward_rules(model, rules, keep_input=True):
     """Change how gradients pass a type of layer, e.g. ``{nn.ReLU: rule}``, however the network calls it.
 
     ``rule(grad_out, x, y) -> grad_x`` gets the gradient that arrives at the output, the layer's input and its output.
+    ``keep_input=False``: x is None, which saves a copy of it at every layer that works in place.
     Raises ValueError for a layer type without a rule point (ReLU, max pooling, Sigmoid and Tanh have one).
     """
     unknown = [t for t in rules if t not in _TYPE_KINDS]
@@ -197,22 +198,27 @@ def backward_rules(model, rules):
 
     def handler(call):
         rule = by_kind.get(call.kind) or by_kind.get(call.name.rstrip("_"))
-        x = call.args[0] if call.args else None
-        if rule is None or not (torch.is_tensor(x) and torch.is_grad_enabled() and x.requires_grad):
-            return call()
-        return _Ruled.apply(x, call, rule, call.in_place)
+        return call() if rule is None else ruled(call, rule, keep_input)
 
     with interpose(model, handler):
         yield model
+
+
+def ruled(call, rule, keep_input=True):
+    """Run one operation, for a handler of ``interpose``, so that its backward pass is ``rule`` (see ``backward_rules``)."""
+    x = call.args[0] if call.args else None
+    if not (torch.is_tensor(x) and torch.is_grad_enabled() and x.requires_grad):
+        return call()
+    return _Ruled.apply(x, call, rule, call.in_place, keep_input)
 
 
 class _Ruled(torch.autograd.Function):
     """One operation whose backward pass is the given rule."""
 
     @staticmethod
-    def forward(ctx, x, call, rule, in_place):
+    def forward(ctx, x, call, rule, in_place, keep_input):
         ctx.rule = rule
-        before = x.clone() if in_place else x
+        before = None if not keep_input else x.clone() if in_place else x
         y = call(x)
         if in_place:
             ctx.mark_dirty(x)
@@ -221,7 +227,7 @@ class _Ruled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_out):
-        return ctx.rule(grad_out, *ctx.saved_tensors), None, None, None
+        return ctx.rule(grad_out, *ctx.saved_tensors), None, None, None, None
 
 
 class _Mode(TorchFunctionMode):
@@ -236,6 +242,9 @@ class _Mode(TorchFunctionMode):
         if kind == "query" or not self.running:  # not running: the block does something of its own between two passes
             return func(*args, **kwargs)
         path, module = self.running[-1]
+        if not args and "input" in kwargs:  # F.relu(input=x)
+            kwargs = dict(kwargs)
+            args = (kwargs.pop("input"),)
         return self.handler(Call(kind, func, args, kwargs, path, module))
 
 

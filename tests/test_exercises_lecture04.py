@@ -1,0 +1,219 @@
+"""Lecture 04's exercises: every right answer passes, every wrong one fails with the hint that names its
+mistake.
+"""
+
+import inspect
+
+import exercise_answers as a
+import numpy as np
+import pytest
+import torch
+
+from xaikit.exercises import get
+from xaikit.exercises.feedback import evaluate
+from xaikit.exercises.lecture04 import as_module, networks, paths, twins
+
+IDS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "4.7"]
+
+RIGHT = {
+    "4.1": [a.by_backward, a.by_numpy_differences, a.by_rows_as_list, a.by_vmap],
+    "4.2": [a.ig_batch, a.ig_rows_in_numpy, a.ig_einsum],
+    "4.3": [a.gap_loop, a.gap_absolute_numpy],
+    "4.4": [a.path_by_jvp, a.path_by_loop, a.path_trapezoid_numpy],
+    "4.5": [a.twins_as_modules, a.twins_of_three_inputs],
+    "4.6": [a.bent_two_legs, a.bent_in_numpy],
+    "4.7": [a.ig_batch, a.quick_functional, a.quick_with_a_look_at_x, a.quick_vmap],
+}
+
+WRONG = [  # id, answer, the start of the hint that it must trigger, points that remain
+    ("4.1", a.times_input, "That is gradient × input", 0),
+    ("4.1", a.negative, "The sign is flipped.", 0),
+    ("4.1", a.averaged, "The gradient is divided by the number of rows", 0),
+    ("4.1", a.first_row_only, "Only the first row has a gradient", 0),
+    ("4.1", a.without_batch, "The batch axis is gone", 0),
+    ("4.1", a.absolute, "The size without the sign", 0),
+    ("4.1", a.value_itself, "That is f(x) itself", 0),
+    ("4.1", a.never_asked, "Gradients flow only to tensors that ask for them", 0),
+    ("4.1", a.not_summed, "f returns one number per row", 0),
+    ("4.1", a.one_sided_without_half, "The step of the finite difference", 0),
+    ("4.2", a.ig_left, "Left end points", 1.5),
+    ("4.2", a.ig_right, "Right end points, as in the paper's sum", 1.5),
+    ("4.2", a.ig_linspace, "Both ends are sampled", 1.5),
+    ("4.2", a.ig_no_factor, "The factor (x − x′) is missing.", 0),
+    ("4.2", a.ig_times_x, "Multiply by x − x′, not by x.", 0),
+    ("4.2", a.ig_sign, "The sign is flipped", 0),
+    ("4.2", a.ig_no_baseline, "The baseline is forgotten", 0),
+    ("4.2", a.ig_path_without_baseline, "The baseline is forgotten", 0),
+    ("4.2", a.ig_overshoot, "The path overshoots", 0),
+    ("4.2", a.ig_sum, "The sum is not divided by the number of steps.", 0),
+    ("4.2", a.ig_off_by_one, "Off by one: a step is missing", 0),
+    ("4.2", a.ig_divide_by_more, "Off by one: divide by m", 0),
+    ("4.2", a.ig_fixed_steps, "The argument steps is not used", 1.5),
+    ("4.2", a.ig_gradient_at_x, "That is the gradient at x alone", 0),
+    ("4.2", a.ig_mean_before_backward, "Divided by the number of rows", 0),
+    ("4.2", a.ig_one_row, "Every row carries the first row's gradient", 0.75),
+    ("4.2", a.ig_mixed_axes, "Steps and rows are mixed up", 0.75),
+    ("4.2", a.ig_wrong_axis, "You averaged over the rows", 0),
+    ("4.2", a.ig_in_place, "The caller still needs x", 1.5),
+    ("4.3", a.gap_no_baseline, "The baseline is forgotten", 0),
+    ("4.3", a.gap_sign, "The sign is flipped", 0),
+    ("4.3", a.gap_brackets, "Mind the brackets", 0),
+    ("4.3", a.gap_mean, "The credits are averaged", 0),
+    ("4.3", a.gap_all_rows, "The credits of all rows are added up", 0),
+    ("4.3", a.gap_one_number, "Everything was summed to one number", 0),
+    ("4.3", a.gap_swapped, "Input and baseline are swapped.", 0),
+    ("4.3", a.gap_wrong_axis, "The sum runs over the rows", 0),
+    ("4.4", a.path_no_speed, "The derivative γ′ of the path is missing.", 0),
+    ("4.4", a.path_straight_factor, "The gradient follows the path but the factor is x − x′", 0),
+    ("4.4", a.path_straight_line, "That is the straight line's answer", 0),
+    ("4.4", a.path_itself, "The path is multiplied in, not its derivative", 0),
+    ("4.4", a.path_left, "End points of the steps", 1.5),
+    ("4.4", a.path_sign, "The sign is flipped", 0),
+    ("4.4", a.path_not_divided, "The sum is not divided by the number of steps", 0),
+    ("4.4", a.path_divided_twice, "Divided by m twice", 0),
+    ("4.4", a.path_one_number, "The features are summed", 0),
+    ("4.4", a.path_steps_kept, "The axis of the steps is still there", 0),
+    ("4.4", a.path_means_apart, "γ′ is that of the end of the path", 0),
+    ("4.5", a.twins_slide, "Find a pair of your own", 0),
+    ("4.5", a.twins_slide_swapped_and_doubled, "Find a pair of your own", 0),
+    ("4.5", a.twins_same, "DeepLIFT sees each ReLU's jump", 0),
+    ("4.5", a.twins_negative_threshold, "They agree for positive inputs only", 0),
+    ("4.5", a.twins_of_other_weights, "Check each identity", 0),
+    ("4.5", a.twins_without_bias, "Without a bias no ReLU switches", 0),
+    ("4.5", a.twins_equal_near_origin, "They agree near the origin only", 0),
+    ("4.5", a.twins_equal_where_positive, "They agree for positive inputs only", 0),
+    ("4.5", a.twins_one_input, "With one input completeness fixes its credit", 0),
+    ("4.5", a.twins_only_one, "Return f, g", 0),
+    ("4.5", a.twins_constant, "Nothing moves", 0),
+    ("4.5", a.twins_with_tanh, "Return f, g: two lists", 0),
+    ("4.5", a.twins_transposed_weights, "A layer is (weight (out, in), bias (out,)).", 0),
+    ("4.6", a.bent_straight, "Both coordinates move alike", 0),
+    ("4.6", a.bent_no_baseline, "The baseline is forgotten", 0),
+    ("4.6", a.bent_unit_box, "That path runs from (0, 0) to (1, 1) only", 0),
+    ("4.6", a.bent_backwards, "The path runs backwards", 0),
+    ("4.6", a.bent_swapped_axes, "The axes are swapped.", 0),
+    ("4.6", a.bent_jump, "A path is continuous", 0),
+    ("4.6", a.bent_both_sides, "The path bends to both sides", 0),
+    ("4.6", a.bent_hardly, "The path bends too little", 0),
+    ("4.6", a.bent_does_not_arrive, "The path starts well and does not end at x", 0),
+    ("4.7", a.quick_loop, "One call for each step", 0),
+    ("4.7", a.quick_row_by_row, "One call for each row", 0),
+    ("4.7", a.quick_numpy_differences, "Make one tensor of all points", 0),
+    ("4.7", a.quick_never_calls, "Call f on the points of the path.", 0),
+    ("4.7", a.ig_mixed_axes, "Steps and rows are mixed up", 0.5),
+    ("4.7", a.ig_one_row, "Every row carries the first row's gradient", 0.5),
+    ("4.7", a.ig_sum, "The sum is not divided", 0),
+]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 17])
+@pytest.mark.parametrize("id", IDS)
+def test_the_library_answers_its_own_exercises(id, seed):
+    exercise = get(id)
+    score, verdict, _ = evaluate(exercise, exercise.library, seed)
+    assert (score, verdict.status) == (exercise.points, "right"), verdict
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize(
+    "id,answer", [(i, f) for i, fs in RIGHT.items() for f in fs], ids=lambda v: getattr(v, "__name__", v)
+)
+def test_other_right_answers_pass(id, answer, seed):
+    score, verdict, _ = evaluate(get(id), answer, seed)
+    assert (score, verdict.status) == (get(id).points, "right"), verdict
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("id,answer,hint,points", WRONG, ids=lambda v: getattr(v, "__name__", None))
+def test_wrong_answers_get_the_hint_of_their_mistake(id, answer, hint, points, seed):
+    score, verdict, _ = evaluate(get(id), answer, seed)
+    assert verdict.status == "wrong"
+    assert verdict.hint.startswith(hint), verdict
+    assert score == points
+
+
+def test_each_exercise_has_enough_answers_tried():
+    for id in IDS:
+        assert len({f for i, f, *_ in WRONG if i == id}) >= 3 and len(RIGHT[id]) >= 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("id", IDS)
+def test_no_wrong_answer_passes_whatever_the_seed(id, seed):
+    for answer in {f for i, f, *_ in WRONG if i == id}:
+        score, verdict, _ = evaluate(get(id), answer, seed + 100)
+        assert verdict.status == "wrong" and score < get(id).points, answer
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_cases_come_back_the_same_and_differ_between_seeds(id):
+    def flat(seed):
+        return [{k: np.asarray(v).tolist() for k, v in c.data.items()} for c in get(id).cases(seed)]
+
+    assert flat(3) == flat(3)
+    assert flat(3) != flat(4)
+
+
+def test_points_are_those_of_the_lecture():
+    assert [get(i).points for i in IDS] == [1, 3, 1, 3, 3, 2, 2]
+
+
+def test_each_exercise_says_what_it_asks():
+    for id in IDS:
+        exercise = get(id)
+        assert len(exercise.hints) == 3 and 1 <= exercise.difficulty <= 3 and exercise.minutes > 0
+        names = ", ".join(inspect.signature(exercise.library).parameters)
+        assert exercise.task.startswith(f"{exercise.library.__name__}({names.replace('steps', 'steps=')[:8]}")
+        assert exercise.solution().startswith(f"def {exercise.library.__name__}(")
+
+
+def test_slide_numbers_come_out_exactly():
+    integrated = get("4.2").library
+    f, g = (lambda x, net=net: net(x)[:, 0] for net in a.slide())
+    x = torch.tensor([[3.0, 1.0]])
+    for network in (f, g):
+        assert integrated(network, x, 0 * x).tolist() == [[1.5, -0.5]]
+    layers = [
+        [tuple(np.asarray(p.detach()) for p in layer) for layer in networks.layers_from(net)[:2]]
+        + [(np.eye(1), np.zeros(1))]
+        for net in a.slide()
+    ]
+    x = x.double()
+    assert twins.rescale(layers[0], x.numpy()).tolist() == [[1.5, -0.5]]
+    assert twins.rescale(layers[1], x.numpy()).tolist() == [[2.0, -1.0]]
+
+
+def test_rescale_is_complete_and_agrees_with_the_library():
+    from xaikit.attribution import deep_lift
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, 7), torch.nn.ReLU(), torch.nn.Linear(7, 5), torch.nn.ReLU(), torch.nn.Linear(5, 1)
+    )
+    layers = [tuple(p.detach().double().numpy() for p in layer) for layer in networks.layers_from(net)]
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    credit = twins.rescale(layers, x)
+    moved = twins._hidden(layers, x)[1] - twins._hidden(layers, 0 * x)[1]
+    np.testing.assert_allclose(credit.sum(1), moved, atol=1e-12)
+    theirs = deep_lift(net.double(), torch.from_numpy(x), 0)
+    np.testing.assert_allclose(credit, theirs.numpy(), atol=1e-10)
+
+
+def test_lists_and_modules_of_a_network_are_one():
+    f, g = get("4.5").library()
+    x = 5 * torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    expected = torch.maximum(x.max(1).values, torch.tensor(1.0))
+    for layers in (f, g):
+        torch.testing.assert_close(as_module(layers)(x)[:, 0], expected)
+    module, _ = a.twins_as_modules()
+    torch.testing.assert_close(as_module(module)(x), module(x))
+
+
+def test_credit_on_the_product_is_the_area_beside_the_path():
+    case = get("4.6").cases(0)[0]
+    alpha = np.linspace(0, 1, paths.SAMPLES)
+    for power, difference in ((3, 0.5), (2, 1 / 3)):  # (1/(1+p) to x₁, p/(1+p) to x₂)
+        value = np.stack([alpha, alpha**power], 1)
+        assert get("4.6").judge(case, {"kind": "array", "value": value, "type": "ndarray"}).status == "right"
+        steps, middle = np.diff(value, axis=0), (value[1:] + value[:-1]) / 2
+        assert np.isclose(np.diff((middle[:, ::-1] * steps).sum(0))[0], difference, atol=1e-5)

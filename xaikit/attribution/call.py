@@ -1,0 +1,255 @@
+"""What every attribution method does before its mathematics: check what came in, set the network up, put it back.
+
+``explaining(model, x, target)`` is the one way in.  It yields a ``Score``: the number that is explained, as a function
+of the input.  A method is then a few lines on ``score(points)`` and ``score.gradient(points)``.
+"""
+import contextlib
+import numbers
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .. import hooks
+from ..errors import UnsupportedLayer
+
+# How much goes through the network at once: small chunks stay in the processor's cache and bound the memory.  8 images or
+# 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never more than 786,432 values (5 photos of 224 × 224).
+_IMAGES, _VALUES, _MOST = 8, 2**15, 3 * 2**18
+
+
+@contextlib.contextmanager
+def explaining(model, x, target=None):
+    """Check the question, run the block with the network in eval mode, and leave everything as it was.
+
+    ``x``: (N, …) floating; ``target``: an int, a (N,) tensor of ints, or None for the predicted class.  Yields a ``Score``.
+    Inside the block the parameters ask for no gradient, and gradients to the input work also where the caller is under
+    ``no_grad`` or ``inference_mode``.  Raises TypeError or ValueError for anything that cannot be explained; what only
+    the network can tell (channels, number of classes) is raised by the first ``score(…)``, before there is a heatmap.
+    """
+    parameters = _check_model(model)
+    _check_input(x)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(hooks.unchanged(model))
+        stack.enter_context(_frozen(parameters))
+        x = x.clone() if x.is_inference() else x.detach()
+        yield Score(model, x, _check_target(target, x), [p for p in parameters if p.dim() > 2])
+
+
+@dataclass(slots=True)
+class Score:
+    """The score of the explained class, as a function of the input.
+
+    Made by ``explaining``.  ``x``: (N, …) the checked input, detached.  ``target``: (N,) classes, or None as long as the
+    predicted class is meant and not known yet.
+    A network that returns (N, K) is asked for column ``target``; one that returns (N,) has one score per image, its
+    target is 0 or None.
+    """
+
+    model: nn.Module
+    x: torch.Tensor
+    target: torch.Tensor | None
+    kernels: list  # the convolutions' weights
+
+    def __call__(self, points, rows=None):
+        """The scores (M,) of ``points`` (M, …); ``rows``: which of the N images each belongs to (slice or (M,) index).
+
+        Without ``rows`` the points are the N images' own, in order.
+        """
+        logits = self.logits(points)
+        scores = logits.gather(1, self.classes(logits, rows)[:, None])[:, 0]
+        if not scores.detach().isfinite().all():
+            raise ValueError(f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
+                             "look at its weights, or at an overflow in a narrow dtype")
+        return scores
+
+    def classes(self, logits, rows=None):
+        """(M,) the class explained for each row of logits (M, K).  ValueError where the network has no such class."""
+        if self.target is None:  # only ever with the images themselves: others must ask for .predicted() first
+            return logits.detach().argmax(1)
+        target, count = self.target if rows is None else self.target[rows], logits.shape[1]
+        bad = target[(target < 0) | (target >= count)]
+        if len(bad):
+            raise ValueError(f"target {bad[0].item()} is out of range: the network has {count} output{'s' * (count > 1)}, "
+                             f"so a target is 0 … {count - 1}")
+        return target
+
+    def logits(self, points):
+        """All outputs (M, K) for ``points`` (M, …).  ValueError that names the layer where the points do not fit."""
+        try:
+            # a copy, so that a network that begins with an in-place operation writes into nothing of the caller's
+            inside = points.clone(memory_format=self._layout(points))
+            if points.dim() >= max((k.dim() for k in self.kernels), default=0):
+                out = self.model(inside)
+            else:  # an image without its batch, which a convolution would take for one?
+                with _watched(self.model, []):
+                    out = self.model(inside)
+        except (UnsupportedLayer, torch.OutOfMemoryError):
+            raise
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise _misfit(self.model, points, error) from error
+        if not torch.is_tensor(out):
+            raise TypeError(f"the network returns a {type(out).__name__}; a tensor (N, classes) is needed: "
+                            "wrap it in a module that picks one")
+        if out.dim() not in (1, 2) or len(out) != len(points):
+            raise ValueError(f"x of shape {tuple(points.shape)} gives an output of shape {tuple(out.shape)}; needed is "
+                             f"({len(points)}, classes) or ({len(points)},).  Is the batch's dimension missing?  (x[None])")
+        return out if out.dim() == 2 else out[:, None]
+
+    def gradient(self, points, rows=None):
+        """d score / d point, for each point on its own; shaped like ``points``."""
+        points = points.detach().requires_grad_()
+        return derivative(self(points, rows), points)
+
+    def predicted(self):
+        """Settle the target: where it was None it becomes the class predicted for x.  Returns self."""
+        if self.target is None:
+            with torch.no_grad():
+                self.target = torch.cat([self.logits(self.x[rows]).argmax(1) for rows in self.chunks()])
+        return self
+
+    def values(self, points):
+        """``self(points)`` for N points, without a graph and in chunks."""
+        with torch.no_grad():
+            return torch.cat([self(points[rows], rows) for rows in self.chunks()])
+
+    def _layout(self, points):
+        """Channels last makes convolutions on a CPU up to three times faster, unless there are so many weights, which
+        are turned round at every call, for so few images that turning costs more than it brings."""
+        fits = points.dim() == 4 and points.device.type == "cpu" and points.dtype in (torch.float32, torch.bfloat16)
+        pays = 0 < sum(k.numel() for k in self.kernels) < 16 * (points.numel() + 2**17)
+        return torch.channels_last if fits and pays else torch.contiguous_format
+
+    def chunks(self, count=None):
+        """Slices that cover ``range(count)`` (the N images), each small enough to go through the network at once."""
+        count, values = len(self.x) if count is None else count, self.x[0].numel()
+        most = _MOST if self.x.device.type == "cpu" else 16 * _MOST
+        least = _VALUES if self.x.device.type == "cpu" else most
+        size = max(1, min(max(_IMAGES, least // values), most // values))
+        return [slice(i, min(i + size, count)) for i in range(0, count, size)]
+
+    def per_image(self, function):
+        """``function(images, rows)`` for each chunk of the images, joined."""
+        return torch.cat([function(self.x[rows], rows) for rows in self.chunks()])
+
+
+def derivative(scores, points):
+    """d (sum of scores) / d points, which is each image's own derivative since images do not meet in eval mode."""
+    grad = torch.autograd.grad(scores.sum(), points, allow_unused=True)[0] if scores.requires_grad else None
+    if grad is None:
+        raise ValueError("the network's output has no gradient to x: is there a detach(), a no_grad() or an argmax inside?")
+    return grad
+
+
+def check_steps(steps, name="steps"):
+    """A whole number ≥ 1, as int; TypeError or ValueError otherwise."""
+    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, not {steps!r}")
+    if steps < 1:
+        raise ValueError(f"{name} must be at least 1, not {steps}")
+    return int(steps)
+
+
+def check_baseline(baseline, x, name="baseline"):
+    """The baseline as a tensor of x's shape.
+
+    ``baseline``: None (zeros), a number, or a tensor of x's shape, of one image's shape, or with ones in place of some
+    sizes.  TypeError or ValueError otherwise.
+    """
+    if baseline is None:
+        return torch.zeros_like(x)
+    if isinstance(baseline, bool) or not (torch.is_tensor(baseline) or isinstance(baseline, numbers.Real)):
+        raise TypeError(f"{name} must be None, a number or a tensor, not {type(baseline).__name__}")
+    given = torch.as_tensor(baseline).detach().to(x)
+    full = given if given.dim() in (0, x.dim()) else given[None]
+    if full.dim() not in (0, x.dim()) or any(a not in (1, b) for a, b in zip(full.shape, x.shape)):
+        raise ValueError(f"{name} has shape {tuple(given.shape)}, x has {tuple(x.shape)}; it must be that of x, or of one image")
+    if not given.isfinite().all():
+        raise ValueError(f"{name} holds NaN or infinite values")
+    return full.expand_as(x)
+
+
+def _check_model(model):
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}; "
+                        "wrap a function in a module whose forward calls it")
+    parameters = list(model.parameters())
+    if any(tensor.is_inference() for tensor in (*parameters, *model.buffers())):
+        raise ValueError("the network was made under inference_mode, so that nothing can be differentiated through it; "
+                         "make or load it outside")
+    return parameters
+
+
+def _check_input(x):
+    if not torch.is_tensor(x):
+        raise TypeError(f"x must be a tensor (N, …), not {type(x).__name__}")
+    if not x.is_floating_point():
+        raise TypeError(f"x is {x.dtype}; gradients need floating point: x.float() (images: x / 255; words: explain the "
+                        "network after its embedding)")
+    if x.dim() < 2:
+        raise ValueError(f"x has shape {tuple(x.shape)}; a batch (N, …) is needed: x[None] makes one of one image")
+    if x.numel() == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}: there is nothing in it to explain")
+    if not x.isfinite().all():
+        where = (~x.isfinite()).nonzero()[0].tolist()
+        raise ValueError(f"x holds {x[tuple(where)].item()} at {where}; clean it first, for example with x.nan_to_num()")
+
+
+def _check_target(target, x):
+    if target is None:
+        return None
+    if isinstance(target, str):
+        raise TypeError(f"target must be a whole number, a (N,) tensor of them, or None, not {target!r}")
+    try:
+        target = torch.as_tensor(target)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"target must be a whole number, a (N,) tensor of them, or None, not {type(target).__name__}") from None
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise TypeError(f"target must be whole, not {target.tolist()!r} ({target.dtype})")
+    if target.dim() > 1 or (target.dim() == 1 and len(target) != len(x)):
+        raise ValueError(f"target has shape {tuple(target.shape)} for {len(x)} image{'s' * (len(x) > 1)}; "
+                         f"give one number or ({len(x)},) of them")
+    return target.detach().clone().to(x.device, torch.int64).expand(len(x))
+
+
+@contextlib.contextmanager
+def _frozen(parameters):
+    """No parameter asks for a gradient: less to keep in memory, and no graph before the layer that Grad-CAM starts from."""
+    asking = [p for p in parameters if p.requires_grad]
+    try:
+        for p in asking:
+            p.requires_grad_(False)
+        yield
+    finally:
+        for p in asking:
+            p.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def _watched(model, at):
+    """Keeps the operation that is running in the list ``at``; RuntimeError where a convolution gets no batch."""
+    def look(call):
+        at[:] = [call]
+        if call.kind in ("conv", "conv_transpose") and call.args[0].dim() < call.args[1].dim():
+            raise RuntimeError(f"the batch is missing; it got {call.args[0].dim()} dimensions and needs {call.args[1].dim()}")
+        return call()
+
+    with hooks.interpose(model, look):
+        yield
+
+
+def _misfit(model, points, error):
+    """The error to raise for a forward pass that failed: it names the layer that could not take what it got."""
+    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    if dtypes and points.dtype not in dtypes:
+        return TypeError(f"x is {points.dtype}, the network {'/'.join(map(str, dtypes))}: use x.to({next(iter(dtypes))})")
+    devices = {p.device for p in model.parameters()}
+    if devices and points.device not in devices:
+        return ValueError(f"x is on {points.device}, the network on {'/'.join(map(str, devices))}: move one of them")
+    at = []
+    with contextlib.suppress(Exception), torch.no_grad(), _watched(model, at):
+        model(points.clone())
+    where = f"layer {at[0].path or '(the network)'!r} ({type(at[0].module).__name__})" if at else "the network"
+    return ValueError(f"x has shape {tuple(points.shape)}, which {where} cannot take: {str(error).splitlines()[0]}")

@@ -1,0 +1,72 @@
+"""Occlusion: hide a part of the input and see what it does to the score."""
+import math
+import numbers
+
+import torch
+
+from .call import check_baseline, check_steps, explaining
+
+
+def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
+    """F(x) − F(x with a window hidden), every input value the mean over the windows that cover it.  (N, …) → (N, …)
+
+    x: (N, C, H, W): windows of ``window`` × ``window`` pixels (or a pair), all channels hidden together; (N, C, L): windows along
+    L; (N, D): windows of features.  ``stride``: from one window to the next, at most the window; the last one is moved back
+    to end at the border, so that every window is complete and everything is covered.  Default: a seventh of each side (one
+    feature), with half a window's stride.  ``value``: what is put in the window, a number or a tensor of x's or one image's shape.
+    The value in each channel is divided by C, so that the channels sum to the pixel's drop in score.
+    Source: Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
+    Raises as ``call.explaining``; ValueError or TypeError for the options.
+    """
+    with explaining(model, x, target) as score, torch.no_grad():
+        sides = score.x.shape[2:] if x.dim() > 2 else score.x.shape[1:]
+        if window is None:
+            window = 1 if x.dim() == 2 else tuple(max(1, math.ceil(side / 7)) for side in sides)
+        window = _per_side(window, sides, "window")
+        stride = _per_side(tuple((w + 1) // 2 for w in window) if stride is None else stride, sides, "stride")
+        for side, w, s in zip(sides, window, stride):
+            if w > side:
+                raise ValueError(f"a window of {w} does not fit a side of {side}")
+            if s > w:
+                raise ValueError(f"a stride of {s} leaves gaps between windows of {w}")
+        value = check_baseline(value, score.x, "value")
+        score.predicted()
+        corners = torch.cartesian_prod(*(_starts(*three) for three in zip(sides, window, stride))).view(-1, len(sides))
+        clean = score.values(score.x)
+        return _average(score, [_box(corner, window) for corner in corners.tolist()], value, clean)
+
+
+def _average(score, boxes, value, clean):
+    x = score.x if score.x.dim() > 2 else score.x[:, None]  # features: one channel
+    images = len(x)
+    total, covered = torch.zeros_like(x[:, 0]), torch.zeros_like(x[0, 0])
+    for pairs in score.chunks(len(boxes) * images):
+        pair = torch.arange(pairs.start, pairs.stop)
+        which, rows = pair // images, pair % images
+        hidden = score.x[rows]
+        for point, box, row in zip(hidden, which.tolist(), rows.tolist()):
+            point[(..., *boxes[box])] = value[row][(..., *boxes[box])]
+        drops = clean[rows] - score(hidden, rows)
+        for drop, box, row in zip(drops, which.tolist(), rows.tolist()):
+            total[row][boxes[box]] += drop
+    for box in boxes:
+        covered[box] += 1
+    return (total / covered / x.shape[1])[:, None].expand_as(x).reshape(score.x.shape)
+
+
+def _starts(side, window, stride):
+    """Where windows begin along one side; the last one ends at the border."""
+    starts = list(range(0, side - window + 1, stride))
+    return torch.tensor(starts if starts[-1] == side - window else [*starts, side - window])
+
+
+def _box(corner, window):
+    return tuple(slice(c, c + w) for c, w in zip(corner, window))
+
+
+def _per_side(size, sides, name):
+    """A size for each side, from one number or one for each."""
+    sizes = tuple(size) if isinstance(size, tuple | list) else (size,) * len(sides)
+    if len(sizes) != len(sides):
+        raise ValueError(f"{name} must be one number or {len(sides)} of them, not {size!r}")
+    return tuple(check_steps(s, name) for s in sizes)

@@ -1,0 +1,74 @@
+"""The live demos: for each a pure ``compute(**values)`` that makes a picture, and the controls that feed it.
+
+``demos.get("04").show()`` in a notebook; ``xaikit demo 04`` as an app.  A demo's name begins with its lecture's number.
+"""
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+_LECTURES = ("lecture04",)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """``compute`` takes one value per control and returns what :func:`xaikit.widgets.explore` shows.
+
+    It is pure: the same values give the same picture, and nothing of the caller's is changed.
+    """
+
+    name: str
+    lecture: str
+    title: str
+    compute: Callable = field(repr=False)
+    controls: Mapping = field(repr=False)
+    caption: str
+    alt: str = ""
+    width: int = 900
+
+    def show(self):
+        """The widget: its controls above its picture."""
+        from ..widgets import explore
+
+        return explore(self.compute, self.alt or f"{self.title}. {self.caption}", self.width, **self.controls)
+
+    def page(self):
+        """The widget below its title and above its caption, as the app shows it."""
+        import ipywidgets
+
+        return ipywidgets.VBox([ipywidgets.HTML(f"<h2>{self.title}</h2>"), self.show(),
+                                ipywidgets.HTML(f"<p>{self.caption}</p>")])
+
+
+def all():
+    """Every demo, in the lectures' order."""
+    found = []
+    for lecture in _LECTURES:
+        found += importlib.import_module(f".{lecture}", __name__).demos()
+    return found
+
+
+def get(name):
+    """The demo of that name; ValueError lists the names if there is none."""
+    found = {demo.name: demo for demo in all()}
+    if name not in found:
+        raise ValueError(f"no demo {name!r}; there are {', '.join(found)}")
+    return found[name]
+
+
+def browse():
+    """A list of all demos and the chosen one below it; the one before is closed."""
+    import ipywidgets
+
+    found = all()
+    choice = ipywidgets.Dropdown(options=[(f"{demo.name}   {demo.title}", demo.name) for demo in found],
+                                 description="demo", layout={"width": "520px"})
+    holder = ipywidgets.VBox([found[0].page()])
+
+    def chosen(change):
+        shown = holder.children
+        holder.children = [get(change["new"]).page()]
+        for part in (child for page in shown for child in page.children):
+            part.close()
+
+    choice.observe(chosen, "value")
+    return ipywidgets.VBox([choice, holder])

@@ -1,0 +1,6 @@
+"""Is an explanation any good?  ``axioms`` searches small networks for one that shows that it is not."""
+from . import families
+from .axioms import AXIOMS, axioms
+from .witness import Holds, NotApplicable, Witness, styled
+
+__all__ = ["AXIOMS", "Holds", "NotApplicable", "Witness", "axioms", "families", "styled"]

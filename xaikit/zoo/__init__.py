@@ -1,0 +1,77 @@
+"""Trained networks by name: ``zoo.load("digits-cnn")``.
+
+The weights ship with the course (``data/weights``), each with a card that says on what and how it was trained and how
+well it does; ``zoo.train`` runs the same recipe again.
+"""
+import difflib
+
+import torch
+
+from .. import train as _train
+from ..errors import DamagedFile
+from . import store
+from .networks import ConvNet, Mlp, ResNet, SentenceNet, merge_batch_norm
+from .recipes import RECIPES
+from .torchvision_nets import cached, imagenet
+
+__all__ = ["ConvNet", "Mlp", "ResNet", "SentenceNet", "accuracy", "cached", "card", "imagenet", "load", "names", "save",
+           "train"]
+
+
+def names():
+    """The names that ``load`` knows."""
+    return list(RECIPES)
+
+
+def card(name):
+    """What is known about a shipped network: dict with about, data, recipe, accuracy, parameters, sha256, seed …"""
+    _recipe(name)
+    return store.card(name)
+
+
+def load(name):
+    """The network ``name`` with its shipped weights, on the CPU in eval mode.
+
+    ValueError for a name that is not known (with the nearest one), DamagedFile if the file is not the one on the card.
+    """
+    with torch.random.fork_rng():  # what a new network starts from is drawn, and then overwritten
+        network = _recipe(name).build()
+    state = store.read(name)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise DamagedFile(f"{store.folder() / name}.safetensors holds another network's weights: {error}") from error
+    return network.eval()
+
+
+def train(name, seed=0, progress=True):
+    """Run the recipe of ``name`` from scratch and return the new network in eval mode; nothing is written."""
+    recipe = _recipe(name)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = recipe.build(norm=True) if recipe.norm else recipe.build()
+    _train.fit(network, recipe.train(), seed=seed, progress=progress, augment=recipe.augment, **recipe.fit)
+    return merge_batch_norm(network) if recipe.norm else network
+
+
+def accuracy(name, model):
+    """The share of the recipe's test data that ``model`` labels right."""
+    return _train.accuracy(model, _recipe(name).test())
+
+
+def save(name, model, seed=None):
+    """Make ``model`` the shipped ``name``: write its weights and its card (test accuracy, sha256 …); returns the path."""
+    recipe = _recipe(name)
+    right = accuracy(name, model)
+    train_n, test_n = len(recipe.train()), len(recipe.test())
+    return store.write(name, model.state_dict(), {
+        "about": recipe.about, "data": recipe.data, "train_items": train_n, "test_items": test_n, "accuracy": right,
+        "recipe": recipe.fit | {"augment": recipe.augment.__name__, "batch_norm_merged": recipe.norm}, "seed": seed,
+        "parameters": sum(p.numel() for p in model.parameters())})
+
+
+def _recipe(name):
+    if name not in RECIPES:
+        near = difflib.get_close_matches(str(name), RECIPES, n=1, cutoff=0)
+        raise ValueError(f"no network is called {name!r}.  Did you mean {near[0]!r}?  Known: {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,82 @@
+"""How each shipped network was made: what it is, what it was shown, for how long."""
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .. import data
+from . import networks
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``build()`` an untrained network, ``train()`` and ``test()`` data, and the settings of ``train.fit``."""
+
+    about: str
+    data: str
+    build: Callable[[], nn.Module]
+    train: Callable[[], data.Dataset]
+    test: Callable[[], data.Dataset]
+    fit: dict
+    augment: Callable
+    norm: bool = False  # trained with batch norms (``build(norm=True)``), which are then merged into the convolutions
+
+
+def jiggle(x, generator, shift=0.08, turn=12.0, scale=0.12):
+    """Each image of (N, C, H, W) moved by up to ``shift`` of its size, turned by up to ``turn`` degrees, scaled."""
+    n = len(x)
+    u = torch.rand(4, n, generator=generator) * 2 - 1
+    angle, zoom = u[0] * math.radians(turn), 1 + u[1] * scale
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    affine = torch.stack([torch.stack([cos, -sin, 2 * shift * u[2]], 1), torch.stack([sin, cos, 2 * shift * u[3]], 1)], 1)
+    grid = F.affine_grid(affine, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
+
+
+def mirror(x, generator):
+    """Each image of (N, C, H, W) mirrored left to right or not."""
+    flip = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(flip, x.flip(3), x)
+
+
+def turn_and_mirror(x, generator):
+    """Each image of (N, C, H, W) mirrored or not, and the whole batch turned by one multiple of 90 degrees."""
+    return torch.rot90(mirror(x, generator), int(torch.randint(4, (), generator=generator)), (2, 3))
+
+
+def forget_words(ids, generator):
+    """One word in fifty of (N, T) becomes "<unk>", so that a network has met words that it does not know."""
+    lost = (torch.rand(ids.shape, generator=generator) < 0.02) & (ids > 0)
+    return torch.where(lost, data.VOCABULARY.index(data.UNKNOWN), ids)
+
+
+def _digits(about, build, **fit):
+    return Recipe(about, "data.digits", build, lambda: data.digits(split="train"), lambda: data.digits(split="test"),
+                  fit, jiggle)
+
+
+RECIPES = {
+    "digits-mlp": _digits("flatten, three linear layers with ReLU", lambda: networks.Mlp((784, 192, 96, 10)),
+                          epochs=120, batch_size=64, lr=3e-3),
+    "digits-cnn": _digits("three 5 × 5 / 3 × 3 convolutions, average pooling, linear: CAM applies",
+                          lambda: networks.ConvNet((1, 32, 64, 64), 10), epochs=50, batch_size=64, lr=5e-3),
+    "digits-resnet": _digits("three residual blocks with batch norm, average pooling, linear",
+                             lambda: networks.ResNet((1, 16, 16, 32, 64), 10), epochs=25, batch_size=64, lr=5e-3),
+    "shapes-cnn": Recipe("four convolutions, average pooling, linear; circle or polygon", "data.shapes",
+                         lambda norm=False: networks.ConvNet((1, 12, 24, 48, 48), 2, norm=norm),
+                         lambda: data.shapes(3000), lambda: data.shapes(1000, split="test"),
+                         {"epochs": 6, "batch_size": 32, "lr": 5e-3}, turn_and_mirror, norm=True),
+    "scenes-cnn": Recipe("five convolutions, average pooling, linear; which of house and trees stand on the grass",
+                         "data.scenes", lambda norm=False: networks.ConvNet((3, 16, 32, 48, 64, 64), 4, norm=norm),
+                         # seeds that nobody else uses: scenes(n), as lectures call it, are new to the network
+                         lambda: data.scenes(3000, seed=1000, masks=False),
+                         lambda: data.scenes(1000, seed=1001, masks=False),
+                         {"epochs": 5, "batch_size": 32, "lr": 5e-3}, mirror, norm=True),
+    "sentiment-cnn": Recipe("word vectors, two convolutions over words, their sum, linear", "data.sentences",
+                            lambda: networks.SentenceNet(len(data.VOCABULARY)),
+                            lambda: data.sentences(12000), lambda: data.sentences(2000, split="test"),
+                            {"epochs": 15, "batch_size": 64, "lr": 1e-2}, forget_words),
+}
