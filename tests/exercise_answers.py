@@ -12,7 +12,7 @@ def grad(f, x):
     return torch.autograd.grad(f(x).sum(), x)[0]
 
 
-# --------------------------------------------------------------------------------------------------- 4.1
+# ---- 4.1
 
 
 def by_backward(g, z):
@@ -86,7 +86,7 @@ def one_sided_without_half(f, x, h=1e-3):
     return torch.stack([(f(x + e) - f(x - e)) / h for e in eye], 1)
 
 
-# --------------------------------------------------------------------------------------------------- 4.2
+# ---- 4.2
 
 
 def ig(f, x, baseline, alphas, factor=None, divide=None):
@@ -203,7 +203,7 @@ def ig_in_place(f, x, baseline, steps=32):
     return credit
 
 
-# --------------------------------------------------------------------------------------------------- 4.3
+# ---- 4.3
 
 
 def gap_loop(network, here, there, credit):
@@ -251,7 +251,7 @@ def gap_swapped(f, x, baseline, attributions):
     return attributions.sum(1) - (f(baseline) - f(x))
 
 
-# --------------------------------------------------------------------------------------------------- 4.4
+# ---- 4.4
 
 
 def path_by_jvp(f, path, steps=100):
@@ -331,7 +331,7 @@ def path_means_apart(f, path, steps=100):
     return grad(f, path(a)).mean(0) * speed_at(path, a)[-1]
 
 
-# --------------------------------------------------------------------------------------------------- 4.5
+# ---- 4.5
 
 
 def linear(weight, bias):
@@ -433,7 +433,7 @@ def twins_transposed_weights():
     return [(w.T, b) for w, b in f], [(w.T, b) for w, b in g]
 
 
-# --------------------------------------------------------------------------------------------------- 4.6
+# ---- 4.6
 
 
 def bent_two_legs(alpha, baseline, x):
@@ -486,7 +486,7 @@ def bent_does_not_arrive(alpha, baseline, x):
     return baseline + share * (x - baseline)
 
 
-# --------------------------------------------------------------------------------------------------- 4.7
+# ---- 4.7
 
 
 def quick_functional(f, x, baseline, steps=32):

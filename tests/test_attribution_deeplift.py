@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from xaikit import data, zoo
 from xaikit.attribution import UnsupportedLayer, deep_lift, integrated_gradients
 
 
@@ -98,6 +99,13 @@ def test_residual_and_concatenating_networks_are_complete(name):
             m.running_mean.normal_(), m.running_var.uniform_(.5, 2), m.weight.data.uniform_(.5, 1.5), m.bias.data.normal_()
     x = images(2, 3, 64, 64)
     for base in (torch.zeros(1, 3, 64, 64).double(), images(2, 3, 64, 64, seed=3)):
+        assert gap(net, x, deep_lift(net, x, 3, base), 3, base) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-cnn", "digits-resnet"])
+def test_the_networks_of_the_course_are_complete(name):
+    net, x = zoo.load(name).double(), data.digits(split="test").images[:8].double()
+    for base in (torch.zeros(1, 1, 28, 28).double(), x.flip(0)):
         assert gap(net, x, deep_lift(net, x, 3, base), 3, base) < 1e-10
 
 

@@ -16,6 +16,7 @@ from zennit import types as zennit_types
 from zennit.attribution import Gradient as ZennitGradient
 from zennit.composites import LayerMapComposite
 
+from xaikit import data, zoo
 from xaikit.attribution import UnsupportedLayer, lrp
 from xaikit.attribution.relevance import relevance_budget
 from xaikit.attribution.rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, WSquare, ZBox
@@ -241,6 +242,39 @@ def test_random_relu_networks_conserve(seed, widths, biased):
             assert (total(lrp(net, x, 1, rule)) - logits).abs().max() < 1e-10
 
 
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-cnn", "digits-resnet"])
+def test_the_networks_of_the_course_conserve(name):
+    net, x = zoo.load(name).double(), data.digits(split="test").images[:8].double()
+    budget = relevance_budget(net, x, None, Epsilon(0.0))
+    assert abs(budget["logit"] - net(x).detach().amax(1).numpy()).max() < 1e-12
+    assert abs(budget["logit"] - budget["input"] - budget["bias"]).max() < 1e-10
+    assert abs(budget["stabiliser"]).max() < 1e-10
+    if name == "digits-mlp":  # in the others the black border moves neurons by their bias alone, and these keep their relevance
+        excluded = total(lrp(net, x, None, Epsilon(0.0, "excluded")))
+        assert (excluded - net(x).detach().amax(1)).abs().max() < 1e-10
+
+
+def test_what_only_moves_values_about_conserves():
+    class Mover(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 8, 3, bias=False)
+
+        def forward(self, x):
+            x = self.conv(F.pad(x, (1, 1, 1, 1), mode="circular")).relu()
+            x = F.pixel_shuffle(F.interpolate(x, scale_factor=2, mode="bilinear"), 2)
+            top, bottom = x.flip(2).roll(1, 3).chunk(2, 2)
+            x = torch.stack([top, bottom], 1).transpose(2, 3).unbind(1)[0].clone()
+            x = x.masked_fill(torch.ones(x.shape[2:]).tril() > 0, 0.0)
+            x[:, 0] = x[:, 1]
+            return torch.where(x > 0, x, 0.0).sum((2, 3)).expand(-1, -1).repeat(1, 2).float().double()
+
+    x = images(2, 2, 6, 6, dtype=torch.float64)
+    torch.manual_seed(0)
+    net = Mover().double()
+    assert (total(lrp(net, x, 1, Epsilon(0.0))) - net(x)[:, 1].detach()).abs().max() < 1e-6  # one step of it is in float32
+
+
 def test_the_budget_of_the_slides_pair():
     budget = relevance_budget(SlideF(), torch.tensor([[3.0, 1.0]], dtype=torch.float64), 0, Epsilon(0.0))
     assert budget.iloc[0].tolist() == [1, 2, -1, 0]
@@ -408,8 +442,10 @@ def test_the_user_may_let_relevance_pass():
     x = images(3, 4, dtype=torch.float64)
     passed = lrp(net, x, 1, {nn.Tanh: Pass(), "*": Epsilon(0.0)})
     assert (total(passed) - net(x)[:, 1].detach()).abs().max() < 1e-10
-    with pytest.raises(UnsupportedLayer, match="cannot just Pass"):
+    with pytest.raises(UnsupportedLayer, match="layer '0'.*cannot just Pass"):
         lrp(net, x, 1, Pass())
+    with pytest.raises(UnsupportedLayer, match="several inputs"):
+        lrp(Written("module").double(), images(1, 2, 8, 8, dtype=torch.float64), 0, {Written: Pass(), "*": Epsilon()})
 
 
 @pytest.mark.parametrize("model, x, target, error", [

@@ -4,13 +4,20 @@
 so that the command line and an empty notebook start at once.
 """
 import importlib
+import os
+from pathlib import Path
 
 __version__ = "0.1.0"
 _ROOMS = (
     "attribution", "claims", "classroom", "data", "demos", "errors", "evaluate", "exercises",
     "hooks", "methods_map", "plot", "train", "widgets", "zoo",
 )
-__all__ = list(_ROOMS)
+__all__ = ["home", *_ROOMS]
+
+
+def home():
+    """The course's folder: where ``XAIKIT_HOME`` points, else the repository that holds this package."""
+    return Path(os.environ.get("XAIKIT_HOME") or Path(__file__).resolve().parents[1]).resolve()
 
 
 def __getattr__(name):

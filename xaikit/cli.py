@@ -9,15 +9,10 @@ from typing import Annotated
 
 import typer
 
+from . import home
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False,
                   help="A notebook course on interpreting deep networks.")
-
-
-def root():
-    """The course's folder: where ``XAIKIT_HOME`` points, else the repository that holds this package."""
-    import os
-
-    return Path(os.environ.get("XAIKIT_HOME") or Path(__file__).resolve().parents[1])
 
 
 @app.command()
@@ -27,7 +22,7 @@ def lab(lecture: Annotated[str, typer.Argument(help="lecture to open, e.g. 04")]
     """Open JupyterLab on the course."""
     from .classroom import serve
 
-    raise typer.Exit(serve.lab(root(), notebook=_notebook(lecture), browser=browser, port=port))
+    raise typer.Exit(serve.lab(home(), notebook=_notebook(lecture), browser=browser, port=port))
 
 
 @app.command()
@@ -46,7 +41,7 @@ def doctor():
     """Check this machine: a line per thing that is needed, with the fix."""
     from .classroom import doctor
 
-    raise typer.Exit(doctor.main(root()))
+    raise typer.Exit(doctor.main(home()))
 
 
 @app.command()
@@ -56,7 +51,7 @@ def build(check: Annotated[bool, typer.Option("--check", help="change nothing; f
     from .classroom import build
 
     with _clear_errors():
-        changed = build.build(root(), check=check, only=only or None)
+        changed = build.build(home(), check=check, only=only or None)
     for line in changed:
         typer.echo(line)
     if check and changed:
@@ -71,7 +66,7 @@ def check(workers: Annotated[int, typer.Option(help="notebooks at a time")] = 2)
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120",
                "--nbval-kernel-startup-timeout", "120", "-n", str(workers), "--dist", "loadfile", "-q",
                "course", "solutions"]
-    raise typer.Exit(subprocess.run(command, cwd=root()).returncode)
+    raise typer.Exit(subprocess.run(command, cwd=home()).returncode)
 
 
 @app.command()
@@ -124,8 +119,8 @@ class _clear_errors:
 
 
 def _notebook(lecture):
-    found = sorted((root() / "course").glob(f"{lecture}*/*.ipynb"))
+    found = sorted((home() / "course").glob(f"{lecture}*/*.ipynb"))
     if not found:
-        typer.echo(f"error: no lecture {lecture!r} in {root() / 'course'}", err=True)
+        typer.echo(f"error: no lecture {lecture!r} in {home() / 'course'}", err=True)
         raise typer.Exit(1)
-    return found[0].relative_to(root())
+    return found[0].relative_to(home())

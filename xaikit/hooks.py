@@ -237,15 +237,24 @@ class _Mode(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        kind = _KIND_OF.get(name) or _KIND_OF.get(name.rstrip("_"), "other")
-        if kind == "query" or not self.running:  # not running: the block does something of its own between two passes
+        if not self.running:  # the block does something of its own between two passes
+            return func(*args, **kwargs)
+        kind = _SEEN.get(func) or _SEEN.setdefault(func, _kind(func))
+        if kind == "query":
             return func(*args, **kwargs)
         path, module = self.running[-1]
         if not args and "input" in kwargs:  # F.relu(input=x)
             kwargs = dict(kwargs)
             args = (kwargs.pop("input"),)
         return self.handler(Call(kind, func, args, kwargs, path, module))
+
+
+_SEEN = {}  # the kinds of the functions met so far: torch has some hundred
+
+
+def _kind(func):
+    name = getattr(func, "__name__", "")
+    return _KIND_OF.get(name) or _KIND_OF.get(name.rstrip("_"), "other")
 
 
 class _Enough(Exception):

@@ -9,7 +9,6 @@ Sources: Zhang, Tiňo, Leonardis, Tang 2020, "A survey on neural network interpr
 their table); Xie et al. 2020, "Explainable deep learning: a field guide for the uninitiated" (the families
 and the traits).
 """
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,8 @@ from html import escape
 from pathlib import Path
 
 import pandas as pd
+
+from . import home
 
 NONE = "—"  # what an empty cell says
 ANY = "any"
@@ -261,7 +262,7 @@ def lectures(root: Path | None = None) -> pd.DataFrame:
 
     ``root`` holds ``course/`` or ``solutions/``: where the package stands or ``XAIKIT_HOME`` points.
     """
-    root = Path(root or os.environ.get("XAIKIT_HOME") or Path(__file__).resolve().parents[1])
+    root = Path(root or home())
     rows = []
     for number, (title, teaches) in LECTURES.items():
         found = [f.name for place in ("course", "solutions") for f in (root / place).glob(f"{number}_*")]

@@ -21,8 +21,7 @@ FOR, AGAINST = "#b2182b", "#2166ac"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (6, 2)))
 SIGNED = LinearSegmentedColormap.from_list("signed", [
-    "#08306b", "#2166ac", "#6aaed6", "#c6dbef", "#f7f7f7", "#fdd0ba", "#ef8a62", "#b2182b", "#67001f"])
-SIGNED.set_bad("#ffe600")
+    "#08306b", "#2166ac", "#6aaed6", "#c6dbef", "#f7f7f7", "#fdd0ba", "#ef8a62", "#b2182b", "#67001f"]).with_extremes(bad="#ffe600")
 _SIGNED_RGB = (SIGNED(np.linspace(0, 1, 511))[:, :3] * 255).round().astype(np.uint8)
 
 STYLE = {
@@ -42,7 +41,9 @@ def styled(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         with plt.rc_context(STYLE):
-            return function(*args, **kwargs)
+            result, interactive = function(*args, **kwargs), plt.isinteractive()
+        plt.interactive(interactive)  # a notebook's backend sets it with the first figure, and leaving the style would undo that
+        return result
     return wrapper
 
 
@@ -251,7 +252,7 @@ def jpeg(picture, quality=88):
 
 
 def describe(fig, text):
-    """Give a Figure (or an Axes' figure) its alt text: shown pages and saved PNG files carry it."""
+    """Give a Figure (or an Axes' figure) its alt text: the notebook's PNG carries it, and pages made from it."""
     fig = getattr(fig, "figure", fig)
     fig.alt = str(text)
     try:

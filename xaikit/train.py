@@ -53,10 +53,10 @@ def fit(model, data, epochs=20, batch_size=64, lr=3e-3, weight_decay=1e-2, seed=
         for epoch in range(epochs):
             total = right = 0.0
             for rows in torch.randperm(len(inputs), generator=generator).split(batch_size):
-                x, y = inputs[rows].to(device), labels[rows].to(device)
+                x, y = inputs[rows], labels[rows].to(device)
                 if augment is not None:
-                    x = augment(x, generator)
-                out = model(x)
+                    x = augment(x, generator)  # where the data and the generator are
+                out = model(x.to(device))
                 value = loss(out, y)
                 optimizer.zero_grad(set_to_none=True)
                 value.backward()

@@ -85,6 +85,8 @@ plot.describe(fig, "A handwritten two, white on black; beside it its heatmap, re
 # Things to try:
 # * Ask about a class that the digit does *not* belong to. What speaks for a 9 in a 4?
 # * Keep the digit and change the method. Do they point at the same pixels? They explain the same network.
+# * Mind the numbers at the colour bar: each picture is drawn on the scale of its own largest credit, and a strong red may
+#   stand for next to nothing. Each method has its own units, too.
 
 # %% tags=["demo"]
 METHODS = ("integrated_gradients", "gradient", "gradient_x_input", "lrp_epsilon", "grad_cam", "occlusion")
@@ -96,11 +98,12 @@ def explain(method, digit, about):
     image = digits.images[first[digit]][None]
     heat = attribution.METHODS[method].function(net, image, target=about)
     chance = net(image).softmax(1)[0, about].item()
-    board = Canvas(600, 326)
+    board = Canvas(650, 330)
     board.text(20, 12, f"the digit: a {digit}", bold=True)
     board.text(310, 12, f"for and against “{about}”", bold=True)
-    board.picture(plot.signed_rgb(heat), 310, 36, 260)
     board.picture((plot.pixels(image) * 255).astype("uint8"), 20, 36, 260)
+    board.picture(plot.signed_rgb(heat), 310, 36, 260)
+    board.scale(plot.limit_of(plot.flat(heat)), 585, 36, 260)
     board.text(310, 316, f"the network's probability of {about}: {chance:.1%}", anchor="ls")
     return board.jpeg()
 

@@ -4,6 +4,7 @@
 of the input.  A method is then a few lines on ``score(points)`` and ``score.gradient(points)``.
 """
 import contextlib
+import math
 import numbers
 from dataclasses import dataclass
 
@@ -19,13 +20,14 @@ _IMAGES, _VALUES, _MOST = 8, 2**15, 3 * 2**18
 
 
 @contextlib.contextmanager
-def explaining(model, x, target=None):
+def explaining(model, x, target=None, many=False):
     """Check the question, run the block with the network in eval mode, and leave everything as it was.
 
     ``x``: (N, …) floating; ``target``: an int, a (N,) tensor of ints, or None for the predicted class.  Yields a ``Score``.
     Inside the block the parameters ask for no gradient, and gradients to the input work also where the caller is under
     ``no_grad`` or ``inference_mode``.  Raises TypeError or ValueError for anything that cannot be explained; what only
     the network can tell (channels, number of classes) is raised by the first ``score(…)``, before there is a heatmap.
+    ``many``: the method will send many points through, so that laying the weights out for it pays.
     """
     parameters = _check_model(model)
     _check_input(x)
@@ -35,7 +37,10 @@ def explaining(model, x, target=None):
         stack.enter_context(hooks.unchanged(model))
         stack.enter_context(_frozen(parameters))
         x = x.clone() if x.is_inference() else x.detach()
-        yield Score(model, x, _check_target(target, x), [p for p in parameters if p.dim() > 2])
+        score = Score(model, x, _check_target(target, x), [p for p in parameters if p.dim() > 2])
+        if many and score._channels_last_possible():
+            stack.enter_context(_turned(score.kernels))
+        yield score
 
 
 @dataclass(slots=True)
@@ -89,13 +94,14 @@ class Score:
         except (UnsupportedLayer, torch.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:
-            raise _misfit(self.model, points, error) from error
+            raise _misfit(self, points, error) from error
         if not torch.is_tensor(out):
             raise TypeError(f"the network returns a {type(out).__name__}; a tensor (N, classes) is needed: "
                             "wrap it in a module that picks one")
         if out.dim() not in (1, 2) or len(out) != len(points):
-            raise ValueError(f"x of shape {tuple(points.shape)} gives an output of shape {tuple(out.shape)}; needed is "
-                             f"({len(points)}, classes) or ({len(points)},).  Is the batch's dimension missing?  (x[None])")
+            raise ValueError(f"x of shape {tuple(self.x.shape)}: for {len(points)} of such images the network's output has shape "
+                             f"{tuple(out.shape)}; needed is ({len(points)}, classes) or ({len(points)},).  Is the batch's "
+                             "dimension missing?  (x[None])")
         return out if out.dim() == 2 else out[:, None]
 
     def gradient(self, points, rows=None):
@@ -118,9 +124,14 @@ class Score:
     def _layout(self, points):
         """Channels last makes convolutions on a CPU up to three times faster, unless there are so many weights, which
         are turned round at every call, for so few images that turning costs more than it brings."""
-        fits = points.dim() == 4 and points.device.type == "cpu" and points.dtype in (torch.float32, torch.bfloat16)
-        pays = 0 < sum(k.numel() for k in self.kernels) < 16 * (points.numel() + 2**17)
-        return torch.channels_last if fits and pays else torch.contiguous_format
+        if not self._channels_last_possible():
+            return torch.contiguous_format
+        to_turn = sum(k.numel() for k in self.kernels if not k.is_contiguous(memory_format=torch.channels_last))
+        return torch.channels_last if to_turn < 16 * (points.numel() + 2**17) else torch.contiguous_format
+
+    def _channels_last_possible(self):
+        return (self.x.dim() == 4 and self.x.device.type == "cpu" and self.x.dtype in (torch.float32, torch.bfloat16)
+                and len(self.kernels) > 0 and all(k.dim() == 4 for k in self.kernels))
 
     def chunks(self, count=None):
         """Slices that cover ``range(count)`` (the N images), each small enough to go through the network at once."""
@@ -128,6 +139,7 @@ class Score:
         most = _MOST if self.x.device.type == "cpu" else 16 * _MOST
         least = _VALUES if self.x.device.type == "cpu" else most
         size = max(1, min(max(_IMAGES, least // values), most // values))
+        size = math.ceil(count / math.ceil(count / size))  # all about equal: a last chunk of one would be slow
         return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
     def per_image(self, function):
@@ -164,7 +176,7 @@ def check_baseline(baseline, x, name="baseline"):
         raise TypeError(f"{name} must be None, a number or a tensor, not {type(baseline).__name__}")
     given = torch.as_tensor(baseline).detach().to(x)
     full = given if given.dim() in (0, x.dim()) else given[None]
-    if full.dim() not in (0, x.dim()) or any(a not in (1, b) for a, b in zip(full.shape, x.shape)):
+    if full.dim() not in (0, x.dim()) or any(a not in (1, b) for a, b in zip(full.shape, x.shape, strict=False)):
         raise ValueError(f"{name} has shape {tuple(given.shape)}, x has {tuple(x.shape)}; it must be that of x, or of one image")
     if not given.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinite values")
@@ -240,8 +252,22 @@ def _watched(model, at):
         yield
 
 
-def _misfit(model, points, error):
+@contextlib.contextmanager
+def _turned(kernels):
+    """The same weights, channels last in memory; afterwards the parameters hold their own memory again."""
+    own = [k.data for k in kernels]
+    try:
+        for k in kernels:
+            k.data = k.data.contiguous(memory_format=torch.channels_last)
+        yield
+    finally:
+        for k, data in zip(kernels, own, strict=True):
+            k.data = data
+
+
+def _misfit(score, points, error):
     """The error to raise for a forward pass that failed: it names the layer that could not take what it got."""
+    model = score.model
     dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
     if dtypes and points.dtype not in dtypes:
         return TypeError(f"x is {points.dtype}, the network {'/'.join(map(str, dtypes))}: use x.to({next(iter(dtypes))})")
@@ -252,4 +278,4 @@ def _misfit(model, points, error):
     with contextlib.suppress(Exception), torch.no_grad(), _watched(model, at):
         model(points.clone())
     where = f"layer {at[0].path or '(the network)'!r} ({type(at[0].module).__name__})" if at else "the network"
-    return ValueError(f"x has shape {tuple(points.shape)}, which {where} cannot take: {str(error).splitlines()[0]}")
+    return ValueError(f"x has shape {tuple(score.x.shape)}, which {where} cannot take: {str(error).splitlines()[0]}")

@@ -41,7 +41,7 @@ def smoothgrad(model, x, target=None, samples=16, noise=0.15, seed=0):
     samples = check_steps(samples, "samples")
     if isinstance(noise, bool) or not isinstance(noise, numbers.Real) or not 0 <= noise < float("inf"):
         raise ValueError(f"noise must be a share of the image's range, 0 or more, not {noise!r}")
-    with explaining(model, x, target) as score:
+    with explaining(model, x, target, many=True) as score:
         score.predicted()
         generator = torch.Generator().manual_seed(seed)
         flat = score.x.flatten(1)

@@ -45,7 +45,7 @@ def integrated_gradients(model, x, target=None, baseline=None, steps=32, rule="m
     Raises as ``call.explaining``; ValueError or TypeError for the options.
     """
     alphas, weights = quadrature(steps, rule)
-    with explaining(model, x, target) as score:
+    with explaining(model, x, target, many=True) as score:
         start = check_baseline(baseline, score.x)
         way = score.x - start
         return way * _integral(score, weights, lambda k, rows: start[rows] + _each(alphas[k], way) * way[rows])
@@ -61,7 +61,7 @@ def path_gradients(model, x, target=None, path=None, steps=32, rule="midpoint"):
     Source: Sundararajan, Taly, Yan 2017, section 4.1, the definition of PathIntegratedGrads.
     Raises as ``call.explaining``; ValueError for a path that does not end in x, has other shapes, or cannot be differentiated.
     """
-    with explaining(model, x, target) as score:
+    with explaining(model, x, target, many=True) as score:
         if path is None:
             path = torch.stack([torch.zeros_like(score.x), score.x])
         curve, alphas, weights = _curve(path, score.x, steps, rule)

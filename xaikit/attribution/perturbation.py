@@ -1,6 +1,5 @@
 """Occlusion: hide a part of the input and see what it does to the score."""
 import math
-import numbers
 
 import torch
 
@@ -18,40 +17,55 @@ def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
     Source: Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
     Raises as ``call.explaining``; ValueError or TypeError for the options.
     """
-    with explaining(model, x, target) as score, torch.no_grad():
+    with explaining(model, x, target, many=True) as score, torch.no_grad():
         sides = score.x.shape[2:] if x.dim() > 2 else score.x.shape[1:]
         if window is None:
             window = 1 if x.dim() == 2 else tuple(max(1, math.ceil(side / 7)) for side in sides)
         window = _per_side(window, sides, "window")
         stride = _per_side(tuple((w + 1) // 2 for w in window) if stride is None else stride, sides, "stride")
-        for side, w, s in zip(sides, window, stride):
+        for side, w, s in zip(sides, window, stride, strict=True):
             if w > side:
                 raise ValueError(f"a window of {w} does not fit a side of {side}")
             if s > w:
                 raise ValueError(f"a stride of {s} leaves gaps between windows of {w}")
         value = check_baseline(value, score.x, "value")
         score.predicted()
-        corners = torch.cartesian_prod(*(_starts(*three) for three in zip(sides, window, stride))).view(-1, len(sides))
-        clean = score.values(score.x)
-        return _average(score, [_box(corner, window) for corner in corners.tolist()], value, clean)
+        corners = torch.cartesian_prod(*(_starts(*three) for three in zip(sides, window, stride, strict=True)))
+        corners = corners.view(-1, len(sides))
+        drops = score.per_image(lambda images, rows: _drops(score, images, rows, corners, window, value[rows]))
+        return _spread(drops, corners.tolist(), window, score.x)
 
 
-def _average(score, boxes, value, clean):
-    x = score.x if score.x.dim() > 2 else score.x[:, None]  # features: one channel
-    images = len(x)
-    total, covered = torch.zeros_like(x[:, 0]), torch.zeros_like(x[0, 0])
-    for pairs in score.chunks(len(boxes) * images):
-        pair = torch.arange(pairs.start, pairs.stop)
-        which, rows = pair // images, pair % images
-        hidden = score.x[rows]
-        for point, box, row in zip(hidden, which.tolist(), rows.tolist()):
-            point[(..., *boxes[box])] = value[row][(..., *boxes[box])]
-        drops = clean[rows] - score(hidden, rows)
-        for drop, box, row in zip(drops, which.tolist(), rows.tolist()):
-            total[row][boxes[box]] += drop
-    for box in boxes:
+def _drops(score, images, rows, corners, window, value):
+    """F(x) − F(x with each window hidden) for some of the images: (n, windows)."""
+    n, clean = len(images), score(images, rows)
+    drops = torch.empty(len(corners) * n, device=images.device, dtype=clean.dtype)
+    for pairs in score.chunks(len(drops)):
+        pair = torch.arange(pairs.start, pairs.stop, device=images.device)
+        which, at = pair // n, pair % n
+        hidden = _hide(images[at], corners[which.cpu()], window, value[at])
+        drops[pairs] = clean[at] - score(hidden, at + rows.start)
+    return drops.view(len(corners), n).T
+
+
+def _hide(points, corners, window, value):
+    for point, replacement, corner in zip(points, value, corners.tolist(), strict=True):
+        box = (..., *_box(corner, window))
+        point[box] = replacement[box]
+    return points
+
+
+def _spread(drops, corners, window, x):
+    """Every position gets the mean of its windows' drops; each channel a C-th.  (N, windows) → like x"""
+    channels = x.shape[1] if x.dim() > 2 else 1
+    total = torch.zeros(len(x), *x.shape[x.dim() - len(window):], dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
+    covered = torch.zeros_like(total[0])
+    for k, corner in enumerate(corners):
+        box = (..., *_box(corner, window))
+        total[box] += drops[:, k].view(-1, *[1] * len(window))
         covered[box] += 1
-    return (total / covered / x.shape[1])[:, None].expand_as(x).reshape(score.x.shape)
+    mean = (total / covered / channels).to(x.dtype)
+    return mean if x.dim() == 2 else mean[:, None].expand_as(x).contiguous()
 
 
 def _starts(side, window, stride):
@@ -61,7 +75,7 @@ def _starts(side, window, stride):
 
 
 def _box(corner, window):
-    return tuple(slice(c, c + w) for c, w in zip(corner, window))
+    return tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
 
 
 def _per_side(size, sides, name):

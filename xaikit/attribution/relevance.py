@@ -19,7 +19,7 @@ import torch
 from .. import hooks
 from . import operations
 from .call import explaining
-from .rules import Epsilon, Pass, Rule
+from .rules import AlphaBeta, Epsilon, Gamma, Pass, Rule
 
 _EPSILON = Epsilon(1e-6)
 
@@ -79,6 +79,8 @@ class _Engine:
 
     def __init__(self, rules, ledger):
         self.rules, self.ledger, self.keeper = rules, ledger, operations.Keeper()
+        # Under these a value of 0 never has relevance, so a ReLU's own gradient, which is quicker, lets the same pass.
+        self.zero_gets_none = all(isinstance(rule, Epsilon | AlphaBeta | Gamma) for rule in rules.values())
 
     def __call__(self, call):
         self.keeper.before(call)
@@ -86,9 +88,11 @@ class _Engine:
         if not inputs:  # nothing in it depends on x
             return call()
         operations.check("LRP", call, inputs)
-        if call.kind == "max_pool" or operations.is_move(call):
+        if call.kind == "max_pool" or operations.is_move(call) or call.kind == "relu" and self.zero_gets_none:
             return call()
         rule = self.rule(call)
+        if isinstance(rule, Pass) and len(inputs) > 1:
+            raise operations.refuse("LRP", call, "has several inputs: relevance cannot just Pass()")
         if isinstance(rule, Pass) or operations.is_rectifier(call, inputs[0]):
             return _Pass.apply(inputs[0], call)
         if operations.is_linear(call):

@@ -52,7 +52,9 @@ class Epsilon(Rule):
 
     ``bias="absorbs"`` keeps b_j in z_j, as most libraries do: of R_j the fraction b_j / z_j stays with the bias.
     ``bias="excluded"`` divides by z_j − b_j, so that all of R_j goes to the inputs; the published comparisons of LRP
-    with integrated gradients need this one.  Source: Bach et al. 2015, eq. 58.
+    with integrated gradients need this one.  A neuron that its bias alone moves (all inputs 0) keeps its R_j.  Where z_j − b_j
+    nearly vanishes and z_j does not, messages grow without bound: in deep networks with large biases or batch norms take a
+    larger ε, or keep the bias.  Source: Bach et al. 2015, eq. 58.
 
     It modifies neither inputs nor weights and so names no branches: the engine takes the forward pass itself.
     """

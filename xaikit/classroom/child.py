@@ -19,10 +19,10 @@ from . import barriers
 from .wire import Channel, Closed, Garbage
 
 WARM = """
-    encodings.idna bdb pdb doctest statistics fractions decimal numpy scipy.special scipy.ndimage pandas PIL.Image
-    matplotlib.pyplot torch torch.nn.functional IPython.display ipywidgets sklearn skimage tqdm.auto
-    xaikit.exercises xaikit.attribution xaikit.data xaikit.zoo xaikit.hooks xaikit.plot
-    xaikit.widgets xaikit.evaluate xaikit.demos xaikit.train xaikit.claims
+    encodings.idna bdb pdb doctest statistics fractions decimal numpy scipy.special scipy.ndimage
+    pandas PIL.Image matplotlib.pyplot torch torch.nn.functional IPython.display ipywidgets sklearn
+    skimage tqdm.auto xaikit.exercises xaikit.attribution xaikit.data xaikit.zoo xaikit.hooks
+    xaikit.plot xaikit.widgets xaikit.evaluate xaikit.demos xaikit.train xaikit.claims
 """.split()
 
 

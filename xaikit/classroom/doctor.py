@@ -90,7 +90,7 @@ def kernel():
     except NoSuchKernel:
         return Line(False, "kernel python3", "none", f"`{sys.executable} -m ipykernel install --sys-prefix`")
     mine = argv[0] in ("python", "python3") or os.path.realpath(argv[0]) == os.path.realpath(sys.executable)
-    return Line(mine, "kernel python3", argv[0], f"`{sys.executable} -m ipykernel install --sys-prefix`")
+    return Line(mine, "kernel python3", "runs this Python" if mine else f"runs {argv[0]}", f"`{sys.executable} -m ipykernel install --sys-prefix`")
 
 
 def downloads():
@@ -108,7 +108,7 @@ def downloads():
             get()
             yield Line(True, f"optional {what}", "on this machine", "")
         except OfflineError as error:
-            yield Line(True, f"optional {what}", f"absent, and not needed ({str(error).splitlines()[0][:110]})", "")
+            yield Line(True, f"optional {what}", f"absent, and not needed: {str(error).splitlines()[0]}", "")
 
 
 def browser():

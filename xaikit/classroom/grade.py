@@ -17,6 +17,7 @@ import secrets
 import time
 from pathlib import Path
 
+from .. import home
 from .build import write_all
 from .sandbox import LIMITS, Server
 from .session import Session
@@ -55,7 +56,7 @@ def grade(
     """
     from tqdm.auto import tqdm
 
-    root = Path(root or os.environ.get("XAIKIT_HOME") or Path(__file__).resolve().parents[2]).resolve()
+    root = Path(root or home()).resolve()
     folder, out = Path(folder).resolve(), Path(out).resolve()
     found = submissions(folder, out)
     if not found:

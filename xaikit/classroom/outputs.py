@@ -4,6 +4,7 @@ to run."""
 import base64
 import html
 import re
+import sys
 from pathlib import Path
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -159,7 +160,12 @@ def stable_text(text, root):
     """``text`` without memory addresses, temporary kernel files, or where this machine keeps things."""
     text = _KERNEL_FILE.sub("cell", _ANSI.sub("", text))
     text = _ADDRESS.sub("0x…", text)
-    for place, name in ((str(root), "."), (str(Path.home()), "~")):
+    for place, name in (
+        (sys.prefix, "python"),
+        (sys.base_prefix, "python"),
+        (str(root), "."),
+        (str(Path.home()), "~"),
+    ):
         if len(place) > 1:
             text = text.replace(place, name)
     tables = {}

@@ -156,7 +156,8 @@ def overview(records, facts, exercises):
             parts.append(
                 f"<h2 style='margin-top:1.6rem'>{escape(lecture)}</h2>"
                 f"<p class='soft'>{len(group)} submissions, on average {mean:.1f} of "
-                f"{_number(group[0]['out_of'])} points. Bars: how many students have how many points.</p><div class='charts'>"
+                f"{_number(group[0]['out_of'])} points. Bars: how many students have how many points.</p>"
+                "<div class='charts'>"
             )
             parts += [_histogram(name, group) for name in exercises if any(_of(r, name) for r in group)]
             parts.append("</div>")

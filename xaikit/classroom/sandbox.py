@@ -57,8 +57,12 @@ class Server:
     def __enter__(self):
         self._home = tempfile.mkdtemp(prefix="xaikit-grade-")
         os.chmod(self._home, 0o755)
-        if self.fork:
-            self._start()
+        try:
+            if self.fork:
+                self._start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

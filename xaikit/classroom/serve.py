@@ -14,6 +14,8 @@ from pathlib import Path
 
 import nbformat
 
+from .. import home
+
 HOST = "127.0.0.1"
 WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 
@@ -44,7 +46,7 @@ def demo(name=None, *, browser=True, port=8866, root=None):
 
     if name:
         demos.get(name)
-    root = Path(root or os.environ.get("XAIKIT_HOME") or Path(__file__).resolve().parents[2])
+    root = Path(root or home())
     with tempfile.TemporaryDirectory(prefix="xaikit-demo-") as folder:
         page = Path(folder) / "demo.ipynb"
         nbformat.write(_page(name), page)

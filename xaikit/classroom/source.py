@@ -7,6 +7,7 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = {"code": "...  # your code here", "markdown": "*Your answer here.*"}
 CHECK_CALL = re.compile(r"""\bcheck\(\s*["']([^"']+)["']""")
 _LOOKS_LIKE_MARK = re.compile(r"#\s*(begin|end)[\s_]*solution", re.I)
+_GRADE_ID = re.compile(r"[A-Za-z0-9_.-]+")
 _NBGRADER_KEYS = ("grade", "grade_id", "locked", "schema_version", "solution", "task")
 _KEPT_METADATA = ("nbgrader", "tags", "slideshow")
 
@@ -38,7 +39,15 @@ def read_source(path):
     problems = source_problems(nb.cells)
     if problems:
         raise BuildError(f"{path}:\n  " + "\n  ".join(problems))
+    for cell in nb.cells:
+        if "nbgrader" in cell.metadata:
+            cell.metadata["nbgrader"]["grade_id"] = grade_id(cell.metadata["nbgrader"]["grade_id"])
     return nb
+
+
+def grade_id(name):
+    """An id such as ``answer-4.2`` as notebooks hold it, ``answer-4-2``: nbgrader takes no full stop."""
+    return name.replace(".", "-")
 
 
 def source_problems(cells):
@@ -57,6 +66,9 @@ def source_problems(cells):
             problems.append(f"{where}: nbgrader metadata lacks {', '.join(missing)}")
             continue
         name = grader["grade_id"]
+        if not (isinstance(name, str) and _GRADE_ID.fullmatch(name)):
+            problems.append(f"{where}: grade_id {name!r} takes letters, digits and - _ . only")
+            continue
         if name in seen:
             problems.append(f"{where}: grade_id {name!r} is used already by cell {seen[name]}")
         seen.setdefault(name, number)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .reading import checked, names, only_imports
-from .source import read_source, without_solutions
+from .source import grade_id, read_source, without_solutions
 
 SIZE_LIMIT = 32 << 20
 CELL_LIMIT, CODE_LIMIT = 100_000, 1_000_000
@@ -159,7 +159,9 @@ def _cell(raw):
     grader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     name = grader.get("grade_id") if isinstance(grader, dict) else ""
     return Cell(
-        source.replace("\r\n", "\n"), name if isinstance(name, str) else "", str(raw.get("id", ""))[:64]
+        source.replace("\r\n", "\n"),
+        grade_id(name) if isinstance(name, str) else "",
+        str(raw.get("id", ""))[:64],
     )
 
 

@@ -2,6 +2,9 @@
 import gzip
 import os
 import socket
+import threading
+import urllib.error
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import torch
 from ..errors import DamagedFile, OfflineError
 from .dataset import Dataset, check_count, check_split
 
+PATIENCE = 6.0  # seconds for a first answer from the host of a download
 _FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
           "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
 _CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -96,6 +100,10 @@ def _fetch(dataset, name, find, download, layout):
         raise OfflineError(f"XAIKIT_OFFLINE is set.  {remedy}")
     from torchvision import datasets
 
+    sources = getattr(datasets.MNIST, "mirrors", []) if dataset == "MNIST" else [datasets.CIFAR10.url]
+    why = [unreachable(source) for source in sources]
+    if all(why):
+        raise OfflineError(f"the download failed ({why[0]}).  {remedy}")
     before = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(20)  # a source that goes silent is given up
@@ -179,3 +187,23 @@ def _enough(n, there, what):
 
 def _unit(pictures):
     return torch.from_numpy(np.array(pictures)).float().div_(255)  # a copy: bytes from a file cannot be written to
+
+
+def unreachable(url, patience=PATIENCE):
+    """Why ``url`` cannot be had, or None if its host answers.  Returns within ``patience`` seconds, come what may."""
+    answer = [f"no answer within {patience:g} s"]
+
+    def ask():
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=patience).close()
+            answer[0] = None
+        except urllib.error.HTTPError:
+            answer[0] = None  # an answer, if a grumpy one: the download will tell
+        except Exception as error:
+            answer[0] = str(getattr(error, "reason", error))
+
+    # a thread, because looking up a host's name knows no time-out
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return answer[0]

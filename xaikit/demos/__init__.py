@@ -59,6 +59,8 @@ def browse():
     """A list of all demos and the chosen one below it; the one before is closed."""
     import ipywidgets
 
+    from ..widgets import close
+
     found = all()
     choice = ipywidgets.Dropdown(options=[(f"{demo.name}   {demo.title}", demo.name) for demo in found],
                                  description="demo", layout={"width": "520px"})
@@ -67,8 +69,8 @@ def browse():
     def chosen(change):
         shown = holder.children
         holder.children = [get(change["new"]).page()]
-        for part in (child for page in shown for child in page.children):
-            part.close()
+        for page in shown:
+            close(page)
 
     choice.observe(chosen, "value")
     return ipywidgets.VBox([choice, holder])

@@ -1,114 +1,22 @@
 """Lecture 04's demos on trained networks: the live demo, the number of steps, the choice of the baseline."""
 import functools
-import os
-from pathlib import Path
-from typing import NamedTuple
+import textwrap
 
 import numpy as np
 import torch
 from torch import nn
 
-from .. import attribution, data, plot, zoo
+from .. import attribution, plot
+from ..errors import UnsupportedLayer
 from ..widgets import Slider, Toggle
 from . import Demo, lecture04_functions
 from .canvas import Canvas, Chart, number
+from .lecture04_scenes import BASELINES, baseline, pictures, scene
 
-BASELINES = ("black", "white", "mean", "blurred", "noise")
 MANY = "average of many"
 RULES = {"left": "left", "right": "right", "midpoint": "midpoint", "trapezoid": "trapezoid",
          "gauss": "Gauss–Legendre"}
-PHOTO_NET, PHOTOS = "squeezenet1_1", {"coffee": "coffee", "chelsea": "cat", "camera": "camera man"}
 _STEPS = Slider(1, 300, 32, label="steps m", log=True)
-
-
-class Scene(NamedTuple):
-    """An input and the network that looks at it."""
-
-    model: nn.Module
-    x: torch.Tensor  # (1,C,H,W) in [0,1]
-    classes: list
-    others: torch.Tensor  # (N,C,H,W) further images of the kind, for the mean and the average of many
-
-
-class Normalised(nn.Module):
-    """A network that takes images in [0,1] and does its own normalisation, so that a black image is all zeros."""
-
-    def __init__(self, model, mean, std):
-        super().__init__()
-        self.model = model
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(std)[:, None, None])
-
-    def forward(self, x):
-        return self.model((x - self.mean) / self.std)
-
-
-def pictures():
-    """The pictures a demo offers, {label: name}: ten digits, and photographs where the network's weights are here."""
-    found = {f"digit {d}": str(d) for d in range(10)}
-    return found | ({f"photo: {label}": name for name, label in PHOTOS.items()} if _photo_weights() else {})
-
-
-def _photo_weights():
-    """Whether the weights are on this machine; asks torchvision, slow to import, only where a file is there."""
-    folders = [Path(torch.hub.get_dir()) / "checkpoints",
-               Path(os.environ.get("XAIKIT_DATA", "/nowhere")) / "torch_home" / "hub" / "checkpoints"]
-    return any(any(folder.glob(f"{PHOTO_NET}-*")) for folder in folders) and zoo.cached(PHOTO_NET)
-
-
-@functools.cache
-def scene(name):
-    """The :class:`Scene` of a picture's name; digits are the first test images that the network gets right."""
-    return _photo(name) if name in PHOTOS else _digits()[int(name)]
-
-
-@functools.cache
-def _digits():
-    model, test, train = zoo.load("digits-cnn"), data.digits(split="test"), data.digits(split="train")
-    with torch.no_grad():
-        right = model(test.images).argmax(1) == test.labels
-    firsts = [int((right & (test.labels == d)).nonzero()[0]) for d in range(10)]
-    return [Scene(model, test.images[i:i + 1], test.classes, train.images) for i in firsts]
-
-
-@functools.cache
-def _photo_net():
-    model, preprocess, classes = zoo.imagenet(PHOTO_NET)
-    return Normalised(model, preprocess.mean, preprocess.std).eval(), classes
-
-
-def _photo(name):
-    model, classes = _photo_net()
-    everything = data.photos(size=224)
-    x = everything.images[everything.classes.index(name)][None]
-    noise = torch.rand(16, *x.shape[1:], generator=torch.Generator().manual_seed(1))
-    return Scene(model, x, classes, noise)
-
-
-def baseline(name, at):
-    """The baseline (1,C,H,W) of that name for a scene."""
-    x = at.x
-    if name == "black":
-        return torch.zeros_like(x)
-    if name == "white":
-        return torch.ones_like(x)
-    if name == "mean":  # of the other images; of a photograph's own colours
-        return at.others.mean(0, keepdim=True) if x.shape[1] == 1 else x.mean((2, 3), keepdim=True).expand_as(x)
-    if name == "blurred":
-        return blur(x, x.shape[-1] / 8)
-    if name == "noise":
-        return torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
-    raise ValueError(f"no baseline {name!r}; there are {', '.join(BASELINES)}")
-
-
-def blur(x, sigma):
-    """Images (N,C,H,W) under a Gaussian of ``sigma`` pixels, mirrored at the edges."""
-    reach = min(round(2.5 * sigma), min(x.shape[-2:]) - 1)
-    line = torch.exp(-torch.arange(-reach, reach + 1, dtype=x.dtype) ** 2 / (2 * sigma**2))
-    line /= line.sum()
-    flat = nn.functional.pad(x.flatten(0, 1)[:, None], [reach] * 4, mode="reflect")
-    flat = nn.functional.conv2d(nn.functional.conv2d(flat, line[None, None, None]), line[None, None, :, None])
-    return flat.view_as(x)
 
 
 def live(method, baseline_name, steps, picture):
@@ -117,7 +25,10 @@ def live(method, baseline_name, steps, picture):
     start = baseline(baseline_name, at)
     logits, target = _predict(at)
     options, used = _options(chosen, at, start, steps)
-    credit = chosen.function(at.model, at.x, target, **options)
+    try:
+        credit = chosen.function(at.model, at.x, target, **options)
+    except UnsupportedLayer as error:
+        return _cannot(at, chosen.label, str(error))
     rise = float(logits[target] - _score(at, start, target))
     return _panels(at, start, credit, target, logits, rise, chosen.label,
                    f"baseline x′: {baseline_name}" if "baseline" in used else "baseline x′ (only for the sum)",
@@ -189,6 +100,16 @@ def _panels(at, starts, credit, target, logits, rise, label, below_baseline, bel
     board.text(640, 349, number(gap), 24, plot.INK if good else plot.FOR, bold=True)
     share = f"{gap / max(abs(rise), 1e-9):.1%} of F(x) − F(x′)" if gap < 10 * abs(rise) else "more than 10 × F(x) − F(x′)"
     board.text(640, 388, ("✓ " if good else "✗ ") + share, 10.5, plot.MUTED)
+    return board.jpeg()
+
+
+def _cannot(at, label, reason):
+    """The picture where a method does not apply to this network: the input and the library's own words."""
+    board = Canvas(900, 430)
+    board.picture(_rgb(at.x), 20, 36, 250, 250, smooth=True)
+    board.text(294, 26, f"{label} does not apply to this network", 11.5, bold=True, anchor="ls")
+    for i, line in enumerate(textwrap.wrap(reason, 78)):
+        board.text(294, 40 + 20 * i, line, 11.5, plot.FOR)
     return board.jpeg()
 
 

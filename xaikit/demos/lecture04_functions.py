@@ -153,7 +153,7 @@ def slide_paths():
     return [along(path) for path in (corner(1), powers(1, 1), corner(0))]
 
 
-def along(path, steps=64):
+def along(path, steps=32):
     """The credit (2,) of (1,1) along a path from (0,0) for f = x₁ x₂."""
     x = torch.ones(1, 2, dtype=torch.float64)
     return attribution.path_gradients(Product(), x, target=0, path=path, steps=steps, rule="gauss")[0].numpy()

@@ -1,6 +1,6 @@
 """Is an explanation any good?  ``axioms`` searches small networks for one that shows that it is not."""
 from . import families
-from .axioms import AXIOMS, axioms
+from .axioms import AXIOMS, SLIDES_LRP, axioms
 from .witness import Holds, NotApplicable, Witness, styled
 
-__all__ = ["AXIOMS", "Holds", "NotApplicable", "Witness", "axioms", "families", "styled"]
+__all__ = ["AXIOMS", "SLIDES_LRP", "Holds", "NotApplicable", "Witness", "axioms", "families", "styled"]

@@ -21,7 +21,7 @@ from .witness import Holds, NotApplicable, Witness
 INPUTS = 8         # inputs tried on each random network, in one batch
 TOLERANCE = 1e-2   # a violation counts from this share of the credit's size on
 LEAST = 0.1        # credit smaller than this is as good as this: a violation is at least LEAST · TOLERANCE
-STEPS, FINE = 256, 4096  # of path methods; what looks like a violation is looked at again with the fine ones
+STEPS, FINE = 128, 4096  # of path methods; what looks like a violation is looked at again with the fine ones
 ZERO = 1e-9        # credit below this is no credit
 SIZES = ((2, 2, 1), (2, 3, 1), (3, 4, 1), (2, 3, 3, 1), (3, 4, 4, 1))
 
@@ -228,7 +228,7 @@ def axioms(methods=None, trials=200, seed=0):
     per cell, the paper's counterexamples first.  ``seed``: of the random ones.
     Methods that take a ``baseline`` also meet random ones; the others are held to x′ = 0 (in sensitivity (a): the differing
     input is 0 in x′).  Methods that read maps meet convolutional networks, the others dense ones.  A violation counts from 1 % of
-    the credit's size on; what a path method seems to violate with 256 midpoint steps it must violate with 4096.  Path gradients
+    the credit's size on; what a path method seems to violate with 128 midpoint steps it must violate with 4096.  Path gradients
     run along ``bent_path``.
     ``"n/a"`` where a method cannot handle the family; ``.reason`` says why.  Raises ValueError for an unknown name or trials < 1.
     """

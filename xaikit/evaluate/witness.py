@@ -117,12 +117,17 @@ class Witness:
 
 
 def styled(table):
-    """The axiom table with its verdicts in colour and in words, for a notebook (a pandas Styler)."""
+    """The axiom table with its verdicts in colour and in words, as HTML for a notebook."""
     def colour(cell):
         return f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
-    return table.style.map(colour).format(lambda cell: f"✗ {cell.text}" if isinstance(cell, Witness) else
-                                          f"✓ {cell}" if isinstance(cell, Holds) else str(cell)).set_properties(
-        **{"text-align": "left", "font-size": "85%", "max-width": "11em", "white-space": "normal"})
+
+    def words(cell):
+        return f"✗ {cell.text}" if isinstance(cell, Witness) else f"✓ {cell}" if isinstance(cell, Holds) else str(cell)
+
+    look = {"text-align": "left", "font-size": "85%", "max-width": "11em", "white-space": "normal"}
+    html = plot.Html(table.style.set_uuid("axioms").map(colour).format(words).set_properties(**look).to_html())
+    html.plain = table.map(words).to_string()
+    return html
 
 
 def _note(text):

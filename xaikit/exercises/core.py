@@ -102,7 +102,10 @@ class Exercise:
             )
         if failed[0].status == "empty" and len(failed) == len(verdicts):
             return 0.0, failed[0]
-        failed = [v for v in failed if v.status != "empty"] or failed
+        failed = [v for v in failed if v.status != "empty"]
+        if not failed:
+            hint = "Is there a branch without `return`?"
+            return 0.0, Verdict(0.0, "Nothing came back in some of the cases.", hint)
         best = next((v for v in failed if v.hint), failed[0])
         return round(self.points * min(v.fraction for v in verdicts), 2), best
 

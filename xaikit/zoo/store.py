@@ -3,15 +3,14 @@ import hashlib
 import json
 import os
 import tempfile
-from pathlib import Path
 
+from .. import home
 from ..errors import DamagedFile
 
 
 def folder():
-    """``data/weights`` of the course: beside the package, or where ``XAIKIT_HOME`` points."""
-    home = os.environ.get("XAIKIT_HOME")
-    return (Path(home) if home else Path(__file__).resolve().parents[2]) / "data" / "weights"
+    """``data/weights`` of the course."""
+    return home() / "data" / "weights"
 
 
 def cards():

@@ -2,15 +2,12 @@
 import difflib
 import os
 import socket
-import threading
-import urllib.request
 from pathlib import Path
 
 import torch
 
+from ..data.downloads import PATIENCE, unreachable
 from ..errors import DamagedFile, OfflineError
-
-_PATIENCE = 6.0  # seconds for a first answer from the download's host
 
 
 def imagenet(name="squeezenet1_1"):
@@ -27,14 +24,15 @@ def imagenet(name="squeezenet1_1"):
     path = _path(weights) or _download(name, weights)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network = models.get_model(name, weights=None)
+        # these two were trained on inputs scaled otherwise, and scale them themselves if told to
+        more = {"transform_input": True, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        with torch.random.fork_rng():
+            network = models.get_model(name, weights=None, **more)
         # .float(): a file may hold half precision
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except (RuntimeError, EOFError, OSError, ValueError, AttributeError, KeyError, ImportError, SyntaxError) as error:
+    except Exception as error:  # pickle, zip and torch each have errors of their own
         raise DamagedFile(f"{path} does not hold the weights of {name} ({str(error)[:120]}): delete it and try again") \
             from error
-    except Exception as error:  # pickle's errors are a family of their own
-        raise DamagedFile(f"{path} is damaged ({str(error)[:120]}): delete it and try again") from error
     return network.eval(), weights.transforms(), list(weights.meta["categories"])
 
 
@@ -76,7 +74,7 @@ def _download(name, weights):
         raise OfflineError(remedy.format(why))
     before = socket.getdefaulttimeout()
     try:
-        socket.setdefaulttimeout(_PATIENCE)  # a connection that goes silent ends, too
+        socket.setdefaulttimeout(PATIENCE)  # a connection that goes silent ends, too
         torch.hub.load_state_dict_from_url(weights.url, str(folder), map_location="cpu", check_hash=True, progress=True,
                                            weights_only=True)
     except Exception as error:
@@ -84,21 +82,3 @@ def _download(name, weights):
     finally:
         socket.setdefaulttimeout(before)
     return folder / file
-
-
-def unreachable(url, patience=_PATIENCE):
-    """Why ``url`` cannot be had, or None if its host answers.  Returns within ``patience`` seconds, come what may."""
-    answer = [f"no answer within {patience:g} s"]
-
-    def ask():
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=patience).close()
-            answer[0] = None
-        except Exception as error:
-            answer[0] = str(getattr(error, "reason", error))
-
-    # a thread, because looking up a host's name knows no time-out
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(patience)
-    return answer[0]

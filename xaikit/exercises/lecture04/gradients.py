@@ -32,7 +32,7 @@ def _f(case):
     return functions.torch_function(case.data)
 
 
-# 4.1 ----------------------------------------------------------------------------------------------------
+# ---- 4.1
 
 
 def gradient_cases(seed):
@@ -119,7 +119,7 @@ def gradient_judge(case, observed):
     return changed(observed, decide(value, expected, mistakes, message=f"Wrong for {case.note}."), ("f", "x"))
 
 
-# 4.3 ----------------------------------------------------------------------------------------------------
+# ---- 4.3
 
 
 def gap_cases(seed):

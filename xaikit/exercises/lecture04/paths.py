@@ -24,7 +24,7 @@ def _curve(start, end, power=1.0, bend=0.0):
     }
 
 
-# 4.4 ----------------------------------------------------------------------------------------------------
+# ---- 4.4
 
 
 def path_cases(seed):
@@ -87,8 +87,8 @@ def path_tolerance(steps) -> float:
 
 
 def path_judge(case, observed):
-    """The integral itself (20 000 midpoints in float64) to 1e-3 or 30/m², whichever is larger."""
-    gradient, point, speed = _along(case, functions.midpoints(20_000))
+    """The integral itself (4000 midpoints in float64) to 1e-3 or 30/m², whichever is larger."""
+    gradient, point, speed = _along(case, functions.midpoints(4_000))
     inputs, m = point.shape[1], int(case["steps"])
     value, verdict = read(observed, (inputs,), "(D,)")
     if verdict:
@@ -144,7 +144,7 @@ def path_judge(case, observed):
     return changed(observed, verdict, ())
 
 
-# 4.6 ----------------------------------------------------------------------------------------------------
+# ---- 4.6
 
 
 def bent_cases(seed):

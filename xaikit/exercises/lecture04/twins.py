@@ -214,8 +214,8 @@ def _compare(f, g, x):
         )
         if all(np.abs(bias).max() == 0 for layers in (f, g) for _, bias in layers):
             hint = (
-                "Without a bias no ReLU switches on the way from the baseline 0: DeepLIFT is gradient × input,"
-                " equal for both. Add one."
+                "Without a bias no ReLU switches on the way from the baseline 0: DeepLIFT is gradient × input"
+                " for both. Add one."
             )
         return Verdict(
             0.0,
