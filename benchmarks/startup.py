@@ -29,8 +29,10 @@ def slider_seconds(method, repeats=7):
         for k in range(repeats):
             changed = values | ({"steps": 32} if "steps" in values else {})
             if "picture" in values:  # another picture each time, so that nothing can come from a cache
-                options = list(getattr(demo.controls["picture"], "options", [values["picture"]]))
-                changed["picture"] = options[k % len(options)]
+                options = demo.controls["picture"].options
+                options = list(options.values() if isinstance(options, dict) else options)
+                option = options[k % len(options)]
+                changed["picture"] = option[1] if isinstance(option, tuple) else option
             start = time.process_time()
             demo.compute(**changed)
             seconds.append(time.process_time() - start)

@@ -211,9 +211,10 @@ def test_lists_and_modules_of_a_network_are_one():
 
 def test_credit_on_the_product_is_the_area_beside_the_path():
     case = get("4.6").cases(0)[0]
-    alpha = np.linspace(0, 1, paths.SAMPLES)
+    alpha = paths.ALPHA
     for power, difference in ((3, 0.5), (2, 1 / 3)):  # (1/(1+p) to x₁, p/(1+p) to x₂)
         value = np.stack([alpha, alpha**power], 1)
-        assert get("4.6").judge(case, {"kind": "array", "value": value, "type": "ndarray"}).status == "right"
+        observed = {"kind": "array", "value": value, "again": value[paths.AGAIN], "type": "ndarray"}
+        assert get("4.6").judge(case, observed).status == "right"
         steps, middle = np.diff(value, axis=0), (value[1:] + value[:-1]) / 2
         assert np.isclose(np.diff((middle[:, ::-1] * steps).sum(0))[0], difference, atol=1e-5)

@@ -61,22 +61,25 @@ def layer(model, name):
 def unchanged(model):
     """Eval mode inside; afterwards every module's mode, every buffer and every ``.grad`` is what it was."""
     with _door:
-        modes = [(m, m.training) for m in model.modules()]
-        buffers = [(b, b.detach().clone(), b._version) for b in model.buffers()]
-        grads = [(p, p.grad) for p in model.parameters()]
+        modes = [(m, m.training) for m in model.modules()]  # walked once: on a small network walking is what costs
+        buffers = [(b, b.detach().clone(), b._version) for m, _ in modes for b in m._buffers.values() if b is not None]
+        grads = [(p, p.grad) for m, _ in modes for p in m._parameters.values() if p is not None]
         try:
-            for m, _ in modes:
-                m.training = False  # not .eval(): a module may override it
+            for m, mode in modes:
+                if mode:
+                    m.training = False  # not .eval(): a module may override it
             yield model
         finally:
             for m, mode in modes:
-                m.training = mode
+                if m.training != mode:
+                    m.training = mode
             with torch.no_grad():
                 for b, before, version in buffers:
                     if b._version != version:
                         b.copy_(before)
             for p, grad in grads:
-                p.grad = grad
+                if p.grad is not grad:
+                    p.grad = grad
 
 
 @contextlib.contextmanager
@@ -162,24 +165,28 @@ def interpose(model, handler):
     its size) do not reach the handler.  Raises UnsupportedLayer for compiled or scripted modules, which hide their
     operations: a silent plain gradient would be worse.
     """
-    running = []
-    with contextlib.ExitStack() as stack:
-        for path, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule) or type(module).__name__ == "OptimizedModule":
-                raise UnsupportedLayer(
-                    f"layer {path or '(the network)'!r} is a {type(module).__name__}: scripted and compiled modules hide "
-                    "their operations; pass the original module")
+    running, paths, handles = [], {}, []
+    for path, module in model.named_modules():
+        paths[id(module)] = path
+        if isinstance(module, torch.jit.ScriptModule) or type(module).__name__ == "OptimizedModule":
+            raise UnsupportedLayer(
+                f"layer {path or '(the network)'!r} is a {type(module).__name__}: scripted and compiled modules hide "
+                "their operations; pass the original module")
 
-            def enter(module, args, path=path):
-                running.append((path, module))
+    def enter(module, args):
+        running.append((paths[id(module)], module))
 
-            def leave(module, args, output):
-                running.pop()
+    def leave(module, args, output):
+        running.pop()
 
-            stack.callback(module.register_forward_pre_hook(enter).remove)
-            stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+    try:
+        for module in model.modules():
+            handles += module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)
         with _Mode(handler, running):
             yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextlib.contextmanager

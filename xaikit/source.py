@@ -1,4 +1,5 @@
 """Reading the library inside a notebook: ``show_source(function)`` shows the code that is about to run."""
+
 import inspect
 import textwrap
 
@@ -15,11 +16,18 @@ def show_source(*objects, doc=True):
     from pygments.lexers import PythonLexer
 
     code = "\n\n".join(_source(o, doc).rstrip() for o in objects)
-    style = HtmlFormatter(noclasses=True, style="friendly", nobackground=True,
-                          prestyles="margin:0;line-height:1.35;overflow-x:auto")
+    style = HtmlFormatter(
+        noclasses=True,
+        style="friendly",
+        nobackground=True,
+        prestyles="margin:0;font-family:monospace;font-size:90%;line-height:1.35;overflow-x:auto",
+    )
     label = ", ".join(getattr(o, "__name__", str(o)) for o in objects)
-    html = Html(f'<div role="region" aria-label="source of {label}" style="border-left:3px solid #999;padding:4px 10px">'
-                f"{highlight(code, PythonLexer(), style)}</div>")
+    html = Html(
+        f'<div role="region" aria-label="source of {label}" '
+        f'style="border-left:3px solid #999;padding:4px 10px">'
+        f"{highlight(code, PythonLexer(), style)}</div>"
+    )
     html.plain = code
     return html
 
@@ -28,7 +36,9 @@ def _source(thing, doc):
     try:
         code = textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError) as error:
-        raise TypeError(f"{thing!r} has no Python source to show; pass a function, a class or a module") from error
+        raise TypeError(
+            f"{thing!r} has no Python source to show; pass a function, a class or a module"
+        ) from error
     if not doc and inspect.isfunction(thing) and thing.__doc__:
         raw = code.split('"""')
         if len(raw) >= 3:  # head, docstring, rest

@@ -14,10 +14,10 @@
 # %% [markdown]
 # # 04 · Axiomatic attribution: integrated gradients
 #
-# A network says “three”. A heatmap says *because of these pixels*. Another heatmap says *no, because of those*.
-# Nobody can look into the network to see who is right, so this lecture asks something else: which properties must
-# *any* sensible heatmap have? It turns out that a handful of modest wishes rules out most methods, and that a
-# single one of them is left on the straight road.
+# A network says “three”. A heatmap says *because of these pixels*. Another heatmap says *no, because of
+# those*. Nobody can look into the network to see who is right, so this lecture asks something else: which
+# properties must *any* sensible heatmap have? It turns out that a handful of modest wishes rules out most
+# methods, and that a single one of them is left on the straight road.
 #
 # | | |
 # |---|---|
@@ -35,32 +35,35 @@ from IPython.display import Markdown, display
 from xaikit import attribution, claims, data, demos, evaluate, plot, widgets, zoo
 from xaikit.evaluate import families
 from xaikit.exercises import answer, check
+from xaikit.exercises.lecture04 import as_module
 from xaikit.source import show_source
 
 # %% [markdown]
 # ## The question
 #
-# Let $F:\mathbb R^n\to\mathbb R$ be one output of a network: the score of one class, or the one number that it
-# returns. Let $x\in\mathbb R^n$ be the **input** to explain and $x'\in\mathbb R^n$ the **baseline**, an input that
-# stands for “nothing there”: a black picture, a sentence of zero vectors. An **attribution** is a vector
+# Let $F:\mathbb R^n\to\mathbb R$ be one output of a network: the score of one class, or the one number that
+# it returns. Let $x\in\mathbb R^n$ be the **input** to explain and $x'\in\mathbb R^n$ the **baseline**, an
+# input that stands for “nothing there”: a black picture, a sentence of zero vectors. An **attribution** is
+# a vector
 #
 # $$A_F(x, x') = (a_1,\dots,a_n)\in\mathbb R^n,$$
 #
-# where $a_i$ is the part that input $i$ has in the prediction $F(x)$ (definition 1 of the paper). We call $a_i$ the
-# **credit** of input $i$; it may be negative.
+# where $a_i$ is the part that input $i$ has in the prediction $F(x)$ (definition 1 of the paper). We call
+# $a_i$ the **credit** of input $i$; it may be negative.
 #
-# Why a baseline at all? Because blame is counterfactual: to say that *this* caused *that*, one compares with a world
-# in which *this* is absent. A baseline makes the comparison explicit.
+# Why a baseline at all? Because blame is counterfactual: to say that *this* caused *that*, one compares
+# with a world in which *this* is absent. A baseline makes the comparison explicit.
 #
-# The question is old. In a game, players earn a reward together; who should get how much? Shapley (1953) wrote down
-# four wishes for a fair division: *linearity*, *dummy*, *symmetry* and *efficiency*. Read “input” for player and “output of the
-# network” for reward, and you will meet all four again today, efficiency under the name of *completeness*.
+# The question is old. In a game, players earn a reward together; who should get how much? Shapley (1953)
+# wrote down four wishes for a fair division: *linearity*, *dummy*, *symmetry* and *efficiency*. Read
+# “input” for player and “output of the network” for reward, and you will meet all four again today,
+# efficiency under the name of *completeness*.
 
 # %% [markdown]
 # ## 1 · A gradient can vanish where the function moved
 #
-# **Claim** (the paper, section 2.1). The gradient gives no credit to the only input there is, although it changed
-# the output from 0 to 1.
+# **Claim** (the paper, section 2.1). The gradient gives no credit to the only input there is, although it
+# changed the output from 0 to 1.
 #
 # **Sensitivity (a)** is the wish that this must not happen: if $x$ and $x'$ differ in one input only, and
 # $F(x)\ne F(x')$, then that input's credit is not 0.
@@ -69,7 +72,8 @@ from xaikit.source import show_source
 #
 # $$f(x) = 1-\mathrm{ReLU}(1-x),\qquad x'=0,\qquad x=2.$$
 #
-# The library has it as a real network, a Linear layer, a ReLU and a Linear layer, so that every method can be run on it.
+# The library has it as a real network, a Linear layer, a ReLU and a Linear layer, so that every method can
+# be run on it.
 
 # %%
 ramp = families.flat_beyond_one()
@@ -79,28 +83,49 @@ x, baseline = torch.tensor([[2.0]], dtype=torch.float64), torch.tensor([[0.0]], 
 print(f"\nf(x') = {ramp(baseline).item():g},  f(x) = {ramp(x).item():g}")
 print(f"gradient at x:        {attribution.gradient(ramp, x).item():g}")
 print(f"gradient × input:     {attribution.gradient_x_input(ramp, x).item():g}")
-print(f"integrated gradients: {attribution.integrated_gradients(ramp, x, baseline=baseline).item():g}")
+print(
+    f"integrated gradients: {attribution.integrated_gradients(ramp, x, baseline=baseline).item():g}"
+)
 
 # %% [markdown]
-# Integrated gradients, the last line, is the hero of this lecture and gets its formula in section 4. For now: it
-# looks at the whole way from $x'$ to $x$, not at the end alone.
+# Integrated gradients, the last line, is the hero of this lecture and gets its formula in section 4. For
+# now: it looks at the whole way from $x'$ to $x$, not at the end alone.
 #
-# **Picture.** Left, the function; right, the credit that three methods give to $x$, for each $x$. Beyond 1, where the function is
-# flat, the gradient drops to 0 and takes gradient × input with it, while integrated gradients stays at $f(x)-f(0)$, the height that was climbed.
+# **Picture.** Left, the function; right, the credit that three methods give to $x$, for each $x$. Beyond 1,
+# where the function is flat, the gradient drops to 0 and takes gradient × input with it, while integrated
+# gradients stays at $f(x)-f(0)$, the height that was climbed.
 
 # %%
 xs = torch.linspace(-1, 3, 201, dtype=torch.float64)[:, None]
 fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.2))
-plot.curves({"f": ramp(xs)[:, 0]}, x=xs[:, 0], ax=left, xlabel="input x", ylabel="f(x)", title="f(x) = 1 − ReLU(1 − x)")
+plot.curves(
+    {"f": ramp(xs)[:, 0]},
+    x=xs[:, 0],
+    ax=left,
+    xlabel="input x",
+    ylabel="f(x)",
+    title="f(x) = 1 − ReLU(1 − x)",
+)
 left.plot([0, 2], ramp(torch.cat([baseline, x])), "o", color=plot.INK)
 left.annotate("baseline", (0, 0), xytext=(8, -12), textcoords="offset points")
 left.annotate("input", (2, 1), xytext=(-4, -14), textcoords="offset points")
-plot.curves({"gradient": attribution.gradient(ramp, xs)[:, 0],
-             "gradient × input": attribution.gradient_x_input(ramp, xs)[:, 0],
-             "integrated gradients": attribution.integrated_gradients(ramp, xs, steps=400)[:, 0]},
-            x=xs[:, 0], ax=right, xlabel="input x", ylabel="credit of x", title="what x is given, baseline 0")
-plot.describe(fig, "Left: f rises with slope 1 up to x = 1 and is flat from there. Right: for x above 1 the gradient and gradient "
-                   "times input are 0, integrated gradients stays at 1.")
+plot.curves(
+    {
+        "gradient": attribution.gradient(ramp, xs)[:, 0],
+        "gradient × input": attribution.gradient_x_input(ramp, xs)[:, 0],
+        "integrated gradients": attribution.integrated_gradients(ramp, xs, steps=400)[:, 0],
+    },
+    x=xs[:, 0],
+    ax=right,
+    xlabel="input x",
+    ylabel="credit of x",
+    title="what x is given, baseline 0",
+)
+plot.describe(
+    fig,
+    "Left: f rises with slope 1 up to x = 1 and is flat from there. Right: for x above 1 the "
+    "gradient and gradient times input are 0, integrated gradients stays at 1.",
+)
 
 # %% [markdown]
 # **Try it.** Move $x$ over the bend and watch the three bars.
@@ -113,27 +138,33 @@ demos.get("04/vanishing").show()
 #
 # Write `gradient_credit(f, x)`: the gradient $\partial f/\partial x$ for every row of `x`.
 #
-# In all exercises of this lecture `f` takes a batch `(N, D)`, that is N inputs of D numbers, and returns `(N,)`; rows
-# do not influence each other. When your function passes, ask yourself why the ramp at $x=2$ gets 0.
+# In all exercises of this lecture `f` takes a batch `(N, D)`, that is N inputs of D numbers, and returns
+# `(N,)`; rows do not influence each other. When your function passes, ask yourself why the ramp at $x=2$
+# gets 0.
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def gradient_credit(f, x):
     """∂f/∂x, row by row.  x: (N, D) → (N, D)"""
     ### BEGIN SOLUTION
     x = x.detach().clone().requires_grad_(True)
-    return torch.autograd.grad(f(x).sum(), x)[0]  # rows do not mix, so the sum keeps each row's own gradient
+    return torch.autograd.grad(f(x).sum(), x)[
+        0
+    ]  # rows do not mix, so the sum keeps each row's own gradient
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.1", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check("4.1", gradient_credit);
+check("4.1", gradient_credit)
 
 # %% [markdown]
 # ## 2 · Deconvnet and guided backprop miss an input
 #
-# **Claim** (the paper, section 2.1 and appendix). Deconvnet and guided backprop break sensitivity (a) too, and not only on a flat piece.
+# **Claim** (the paper, section 2.1 and appendix B). Deconvnet and guided backprop break sensitivity (a)
+# too, and not only on a flat piece.
 #
-# Both send a signal back from the output as the gradient does, except at each ReLU. Let $R$ be the signal that arrives from above
-# and $z$ what went into the ReLU on the way up:
+# Both send a signal back from the output as the gradient does, except at each ReLU. Let $R$ be the signal
+# that arrives from above and $z$ what went into the ReLU on the way up:
 #
 # | | what goes on down |
 # |---|---|
@@ -145,43 +176,72 @@ check("4.1", gradient_credit);
 #
 # $$f(x_1,x_2)=\mathrm{ReLU}\big(\mathrm{ReLU}(x_1)-1-\mathrm{ReLU}(x_2)\big).$$
 #
-# Fix $x_1>1$. As $x_2$ grows from 0 to $x_1-1$ the output falls from $x_1-1$ to 0. But the signal that arrives at $\mathrm{ReLU}(x_2)$
-# is always negative, because of the minus in front of it, and both rules cut it off. So $x_2$ gets nothing, at any input at all.
+# Fix $x_1>1$. As $x_2$ grows from 0 to $x_1-1$ the output falls from $x_1-1$ to 0. But the signal that
+# arrives at $\mathrm{ReLU}(x_2)$ is always negative, because of the minus in front of it, and both rules
+# cut it off. So $x_2$ gets nothing, at any input at all.
 
 # %%
 f, g = families.slides_pair()  # g comes in section 3
 print("\n".join(families.formula(f)))
 
-x, baseline = torch.tensor([[3.0, 1.0]], dtype=torch.float64), torch.tensor([[3.0, 0.0]], dtype=torch.float64)
+x, baseline = (
+    torch.tensor([[3.0, 1.0]], dtype=torch.float64),
+    torch.tensor([[3.0, 0.0]], dtype=torch.float64),
+)
 print(f"\nf(3, 0) = {f(baseline).item():g},  f(3, 1) = {f(x).item():g}: x2 alone moved the output")
 names = ["deconvnet", "guided_backprop", "gradient", "gradient_x_input"]
 credit = {attribution.METHODS[n].label: attribution.METHODS[n](f, x)[0].tolist() for n in names}
-credit["Integrated gradients"] = attribution.integrated_gradients(f, x, baseline=baseline, steps=300)[0].tolist()
+credit["Integrated gradients"] = attribution.integrated_gradients(
+    f, x, baseline=baseline, steps=300
+)[0].tolist()
 pd.DataFrame(credit, index=["credit of x1", "credit of x2"]).T.round(3)
 
 # %% [markdown]
-# The two methods that ought to see $x_2$ do not. Integrated gradients, from the baseline $(3, 0)$, gives the whole change to
-# $x_2$ and none to $x_1$, which did not move.
+# The two methods that ought to see $x_2$ do not. Integrated gradients, from the baseline $(3, 0)$, gives
+# the whole change to $x_2$ and none to $x_1$, which did not move.
 #
-# **Picture.** The credit of $x_2$ as $x_2$ grows, at $x_1=3$. Deconvnet and guided backprop lie on the zero line from end to end; the gradient is $-1$ as long as the output
-# falls and 0 where it has reached the floor; integrated gradients runs along with the change of the output and stays there.
+# **Picture.** The credit of $x_2$ as $x_2$ grows, at $x_1=3$. Deconvnet and guided backprop lie on the zero
+# line from end to end; the gradient is $-1$ as long as the output falls and 0 where it has reached the
+# floor; integrated gradients runs along with the change of the output and stays there.
 
 # %%
-x2 = torch.linspace(0, 3, 121, dtype=torch.float64)
+x2 = torch.linspace(0.01, 3, 121, dtype=torch.float64)
 along = torch.stack([torch.full_like(x2, 3), x2], 1)
 start = along * torch.tensor([1.0, 0.0])
 fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.2))
-plot.curves({"f": f(along)[:, 0]}, x=x2, ax=left, xlabel="input x₂", ylabel="f(3, x₂)", title="the output falls, then rests")
-plot.curves({"deconvnet": attribution.deconvnet(f, along)[:, 1], "guided backprop": attribution.guided_backprop(f, along)[:, 1],
-             "gradient": attribution.gradient(f, along)[:, 1],
-             "integrated gradients": attribution.integrated_gradients(f, along, baseline=start, steps=300)[:, 1]},
-            x=x2, ax=right, xlabel="input x₂", ylabel="credit of x₂", title="what x₂ is given, baseline (3, 0)")
-plot.describe(fig, "Left: f(3, x2) falls from 2 to 0 at x2 = 2 and stays there. Right: the credit of x2 by deconvnet and guided backprop "
-                   "is 0 everywhere; the gradient is -1, then 0; integrated gradients falls to -2 and stays.")
+plot.curves(
+    {"f": f(along)[:, 0]},
+    x=x2,
+    ax=left,
+    xlabel="input x₂",
+    ylabel="f(3, x₂)",
+    title="the output falls, then rests",
+)
+plot.curves(
+    {
+        "deconvnet": attribution.deconvnet(f, along)[:, 1],
+        "guided backprop": attribution.guided_backprop(f, along)[:, 1],
+        "gradient": attribution.gradient(f, along)[:, 1],
+        "integrated gradients": attribution.integrated_gradients(
+            f, along, baseline=start, steps=300
+        )[:, 1],
+    },
+    x=x2,
+    ax=right,
+    xlabel="input x₂",
+    ylabel="credit of x₂",
+    title="what x₂ is given, baseline (3, 0)",
+)
+plot.describe(
+    fig,
+    "Left: f(3, x2) falls from 2 to 0 at x2 = 2 and stays there. Right: the credit of x2 by "
+    "deconvnet and guided backprop is 0 everywhere; the gradient is -1, then 0; integrated "
+    "gradients falls to -2 and stays.",
+)
 
 # %% [markdown]
-# **Try it.** Two sliders for $x_1$ and $x_2$; a shaded row is a method that misses $x_2$ although $x_2$ changed the output. (The
-# baseline of this figure is the origin.)
+# **Try it.** Two sliders for $x_1$ and $x_2$; a shaded row is a method that misses $x_2$ although $x_2$
+# changed the output. (The baseline of this figure is the origin.)
 
 # %% tags=["demo"]
 demos.get("04/sensitivity").show()
@@ -189,12 +249,15 @@ demos.get("04/sensitivity").show()
 # %% [markdown]
 # ## 3 · Two networks, one function, two explanations
 #
-# Two networks are **functionally equivalent** if their outputs are equal for all inputs, however differently they are built.
+# Two networks are **functionally equivalent** if their outputs are equal for all inputs, however
+# differently they are built.
 #
-# **Implementation invariance** is the wish that the credit is then the same: an explanation of *what is computed* should not
-# depend on *how it is written down*. Otherwise two trainings that end in the same function could be explained differently.
+# **Implementation invariance** is the wish that the credit is then the same: an explanation of *what is
+# computed* should not depend on *how it is written down*. Otherwise two trainings that end in the same
+# function could be explained differently.
 #
-# **Claim** (the paper, figure 7). Gradients have this property, by the chain rule. DeepLIFT and LRP do not.
+# **Claim** (the paper, section 2.2 and appendix B). Gradients have this property, by the chain rule.
+# DeepLIFT and LRP do not.
 #
 # **Formula.** The network $f$ of section 2, and
 #
@@ -206,25 +269,32 @@ demos.get("04/sensitivity").show()
 print("f:", *families.formula(f), sep="\n   ")
 print("g:", *families.formula(g), sep="\n   ")
 grid = torch.cartesian_prod(*[torch.linspace(-5, 5, 201, dtype=torch.float64)] * 2)
-print(f"\nlargest difference on a grid of {len(grid)} points: {(f(grid) - g(grid)).abs().max().item():g}")
+print(
+    f"\nlargest difference on a grid of {len(grid)} points: {(f(grid) - g(grid)).abs().max().item():g}"
+)
 
 # %% [markdown]
-# **DeepLIFT** (its rescale rule) and **LRP** go back layer by layer like the gradient, but replace slopes by *discrete gradients*, differences
-# between here and the baseline. For a ReLU with input $z$ here and $z'$ at the baseline, DeepLIFT uses
-# $\frac{\mathrm{ReLU}(z)-\mathrm{ReLU}(z')}{z-z'}$ instead of the derivative. LRP shares the relevance $R_j$ of a neuron $j$ among the inputs $i$ of its layer, where input $i$
-# has the value $x_i$ and the weight $w_{ij}$, in proportion to what they contributed:
+# **DeepLIFT** (its rescale rule) and **LRP** go back layer by layer like the gradient, but replace slopes
+# by *discrete gradients*, differences between here and the baseline. For a ReLU with input $z$ here and
+# $z'$ at the baseline, DeepLIFT uses $\frac{\mathrm{ReLU}(z)-\mathrm{ReLU}(z')}{z-z'}$ instead of the
+# derivative. LRP shares the relevance $R_j$ of a neuron $j$ among the inputs $i$ of its layer, where input
+# $i$ has the value $x_i$ and the weight $w_{ij}$, in proportion to what they contributed:
 #
 # $$R_i=\sum_j \frac{x_i w_{ij}}{\sum_{k} x_{k}w_{kj}}\,R_j .$$
 #
-# The chain rule holds for derivatives and fails for discrete gradients in general, and so the credit comes to depend on where a
-# network puts its intermediate results. At $(3, 1)$ with the baseline $(0, 0)$:
+# The chain rule holds for derivatives and fails for discrete gradients in general, and so the credit comes
+# to depend on where a network puts its intermediate results. At $(3, 1)$ with the baseline $(0, 0)$:
 
 # %%
 x, zero = torch.tensor([[3.0, 1.0]], dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
 methods = {
-    "Integrated gradients": lambda net: attribution.integrated_gradients(net, x, baseline=zero, steps=300),
+    "Integrated gradients": lambda net: attribution.integrated_gradients(
+        net, x, baseline=zero, steps=300
+    ),
     "DeepLIFT": lambda net: attribution.deep_lift(net, x, baseline=zero),
-    "LRP, bias excluded": lambda net: attribution.lrp(net, x, rules=attribution.Epsilon(0, bias="excluded")),
+    "LRP, bias excluded": lambda net: attribution.lrp(
+        net, x, rules=attribution.Epsilon(0, bias="excluded")
+    ),
     "LRP, bias kept": lambda net: attribution.lrp(net, x, rules=attribution.Epsilon(0)),
 }
 pair = {name: [*method(f)[0].tolist(), *method(g)[0].tolist()] for name, method in methods.items()}
@@ -236,31 +306,46 @@ fig, axes = plot.subplots(1, 4, size=(11, 2.6), sharex=True)
 for ax, (name, (f1, f2, g1, g2)) in zip(axes, pair.items(), strict=True):
     plot.bars({"x₁": [f1, g1], "x₂": [f2, g2]}, labels=["f", "g"], ax=ax, title=name)
     ax.set_xlim(-3, 5)
-plot.describe(fig, "Credits of x1 and x2 at (3, 1) on the equal networks f and g. Integrated gradients and LRP with the bias kept agree on both "
-                   "networks; DeepLIFT and LRP with the bias excluded give x1 more on g than on f, and x2 less.")
+plot.describe(
+    fig,
+    "Credits of x1 and x2 at (3, 1) on the equal networks f and g. Integrated gradients and "
+    "LRP with the bias kept agree on both networks; DeepLIFT and LRP with the bias excluded "
+    "give x1 more on g than on f, and x2 less.",
+)
 
 # %% [markdown]
-# **What to see.** In the first and the last panel the bars for $f$ and $g$ are equal, in the two between they are not.
+# **What to see.** In the first and the last panel the bars for $f$ and $g$ are equal, in the two between
+# they are not.
 #
-# **The bias matters, and the paper does not say so.** The LRP formula above, as on the slides, has no bias in its denominator, and only that variant gives
-# the paper's numbers. With the neuron's bias $b_j$ kept in the denominator, $\sum_k x_kw_{kj}+b_j$, as the ε-rule of most libraries has
-# it, the two networks get the *same* credit.
+# **The bias matters, and the paper does not say so.** The LRP formula above, as on the slides, has no bias
+# in its denominator, and only that variant gives the paper's numbers. With the neuron's bias $b_j$ kept in
+# the denominator, $\sum_k x_kw_{kj}+b_j$, as the ε-rule of most libraries has it, the two networks get the
+# *same* credit.
 #
-# That is no accident. With the bias kept, the denominator is the neuron's own value $z_j$. The relevance of an active ReLU neuron divided by $z_j$ is
-# then simply passed down with the weights, which is what the gradient does, and at the input $R_i=x_i\,\partial F/\partial x_i$. So for ReLU networks this LRP is
-# gradient × input, as far as no stabiliser ε is in the way; it inherits implementation invariance from the gradient, and with it the gradient's blindness of section 1.
+# That is no accident. With the bias kept, the denominator is the neuron's own value $z_j$. The relevance of
+# an active ReLU neuron divided by $z_j$ is then simply passed down with the weights, which is what the
+# gradient does, and at the input $R_i=x_i\,\partial F/\partial x_i$. So for ReLU networks this LRP is
+# gradient × input, as far as no stabiliser ε is in the way; it inherits implementation invariance from the
+# gradient, and with it the gradient's blindness of section 1.
 
 # %%
 random_net = families.random_dense(np.random.default_rng(0), (3, 8, 8, 1))
 points = torch.randn(200, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-gap = attribution.lrp(random_net, points, rules=attribution.Epsilon(0)) - attribution.gradient_x_input(random_net, points)
-print(f"LRP (bias kept, ε = 0) against gradient × input, 200 points of a random network: largest difference {gap.abs().max():.0e}")
-print(f"LRP on the ramp of section 1 at x = 2: {attribution.lrp(ramp, torch.tensor([[2.0]], dtype=torch.float64)).item():g}")
+gap = attribution.lrp(
+    random_net, points, rules=attribution.Epsilon(0)
+) - attribution.gradient_x_input(random_net, points)
+print(
+    f"LRP (bias kept, ε = 0) against gradient × input, 200 points of a random network: largest difference {gap.abs().max():.0e}"
+)
+print(
+    f"LRP on the ramp of section 1 at x = 2: {attribution.lrp(ramp, torch.tensor([[2.0]], dtype=torch.float64)).item():g}"
+)
 
 # %% [markdown]
-# So what is left of the claim? **It is true of DeepLIFT; of LRP it is true where the bias is excluded; and where the bias is kept, the pair is no
-# counterexample.** Instead that variant fails the axiom it was said to fulfil, sensitivity (a): on the ramp it says 0.
-# When you read “LRP does this or that”, ask where the bias goes.
+# So what is left of the claim? **It is true of DeepLIFT; of LRP it is true where the bias is excluded; and
+# where the bias is kept, the pair is no counterexample.** Instead that variant fails the axiom it was said
+# to fulfil, sensitivity (a): on the ramp it says 0. When you read “LRP does this or that”, ask where the
+# bias goes.
 #
 # Every library function can be read here. This is the whole of the network pair:
 
@@ -270,19 +355,26 @@ show_source(families.slides_pair)
 # %% [markdown]
 # ## 4 · Completeness: nothing lost, nothing invented
 #
-# **Formula.** Walk from $x'$ to $x$ in a straight line, $x'+\alpha(x-x')$ with $\alpha$ from 0 to 1, and collect the gradient on the way:
+# **Formula.** Walk from $x'$ to $x$ in a straight line, $x'+\alpha(x-x')$ with $\alpha$ from 0 to 1, and
+# collect the gradient on the way:
 #
 # $$\mathrm{IG}_i(x)=(x_i-x'_i)\int_0^1\frac{\partial F\big(x'+\alpha(x-x')\big)}{\partial x_i}\,d\alpha .$$
 #
-# **Claim** (the paper, proposition 1). If $F$ is differentiable almost everywhere, **integrated gradients** is **complete**: $\sum_i \mathrm{IG}_i(x)=F(x)-F(x')$.
+# **Claim** (the paper, proposition 1). If $F$ is differentiable almost everywhere, **integrated gradients**
+# is **complete**: $\sum_i \mathrm{IG}_i(x)=F(x)-F(x')$.
 #
-# *Why.* By the chain rule, $\frac{d}{d\alpha}F(x'+\alpha(x-x'))=\sum_i (x_i-x'_i)\frac{\partial F}{\partial x_i}$. Integrate both sides from 0 to 1: on the left stands
-# $F(x)-F(x')$, on the right the sum of the credits. It is the fundamental theorem of calculus along a line.
+# *Why.* By the chain rule,
+# $\frac{d}{d\alpha}F(x'+\alpha(x-x'))=\sum_i (x_i-x'_i)\frac{\partial F}{\partial x_i}$. Integrate both
+# sides from 0 to 1: on the left stands $F(x)-F(x')$, on the right the sum of the credits. It is the
+# fundamental theorem of calculus along a line.
 #
-# Completeness implies sensitivity (a): if only input $i$ differs, all other factors $x_k-x'_k$ are 0, and so the whole difference $F(x)-F(x')\ne0$ is its credit.
-# Only gradients enter, so implementation invariance holds as well.
+# Completeness implies sensitivity (a): if only input $i$ differs, all other factors $x_k-x'_k$ are 0, and
+# so the whole difference $F(x)-F(x')\ne0$ is its credit. Only gradients enter, so implementation invariance
+# holds as well.
 #
-# **Code.** A computer replaces the integral by a sum over $m$ **steps**. The paper takes the right end of each step, $\alpha=k/m$ for $k=1,\dots,m$; the middle, $\alpha=(k-\tfrac12)/m$, is better, as you will see.
+# **Code.** A computer replaces the integral by a sum over $m$ **steps**. The paper takes the right end of
+# each step, $\alpha=k/m$ for $k=1,\dots,m$; the middle, $\alpha=(k-\tfrac12)/m$, is better, as you will
+# see.
 
 # %% [markdown]
 # ### Exercise 4.2 — integrated gradients ★★☆ · 10 min · 3 points
@@ -290,6 +382,7 @@ show_source(families.slides_pair)
 # Write the midpoint sum, for a whole batch at once:
 #
 # $$\mathrm{IG}_i\approx(x_i-x'_i)\,\frac1m\sum_{k=1}^{m}\frac{\partial f}{\partial x_i}\Big(x'+\tfrac{k-1/2}{m}(x-x')\Big).$$
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def integrated_gradients(f, x, baseline, steps=32):
@@ -302,14 +395,16 @@ def integrated_gradients(f, x, baseline, steps=32):
     return (x - baseline) * total / steps
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("4.2", integrated_gradients);
+check("4.2", integrated_gradients)
 
 # %% [markdown]
 # ### Exercise 4.3 — the completeness gap ★☆☆ · 3 min · 1 point
 #
-# Write what is missing from completeness, $\sum_i a_i-\big(f(x)-f(x')\big)$, for every row. It is the one check that costs two forward passes and needs no
-# ground truth; the paper advises to make it a habit.
+# Write what is missing from completeness, $\sum_i a_i-\big(f(x)-f(x')\big)$, for every row. It is the one
+# check that costs two forward passes and needs no ground truth; the paper advises to make it a habit.
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def completeness_gap(f, x, baseline, attributions):
@@ -318,65 +413,121 @@ def completeness_gap(f, x, baseline, attributions):
     return attributions.sum(1) - (f(x) - f(baseline))
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.3", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check("4.3", completeness_gap);
+check("4.3", completeness_gap)
 
 # %% [markdown]
-# From here on `answer("4.2")` stands for your function if it passed, and for the library's if it did not (a badge says which). Here they are on real handwriting. `digits-cnn` takes a picture
-# of 28 × 28 numbers between 0 (black) and 1 (white) and returns ten scores, called *logits*; the exercise's functions want rows of 784 numbers and one score.
+# From here on `answer("4.2")` stands for your function if it passed, and for the library's if it did not (a
+# badge says which). Here they are on real handwriting. `digits-cnn` takes a picture of 28 × 28 numbers
+# between 0 (black) and 1 (white) and returns ten scores, called *logits*; the exercise's functions want
+# rows of 784 numbers and one score.
 
 # %%
 digits = data.digits(split="test")
 cnn = zoo.load("digits-cnn")
 three = digits.images[digits.labels == 3][:1]
-as_rows = lambda rows: cnn(rows.view(-1, 1, 28, 28))[:, 3]  # the logit of "3"
+
+
+def as_rows(rows):
+    """The logit of class 3 for rows of 784 numbers: (N, 784) → (N,)."""
+    return cnn(rows.view(-1, 1, 28, 28))[:, 3]
+
 
 ig, gap = answer("4.2"), answer("4.3")
 row, black = three.flatten(1), torch.zeros(1, 784)
 for m in (1, 4, 32, 128):
-    print(f"m = {m:3d}: completeness gap {gap(as_rows, row, black, ig(as_rows, row, black, m)).item():+.5f}")
+    print(
+        f"m = {m:3d}: completeness gap {gap(as_rows, row, black, ig(as_rows, row, black, m)).item():+.5f}"
+    )
 print(f"F(x) − F(x') = {(as_rows(row) - as_rows(black)).item():.5f}")
 
 # %% [markdown]
-# **Picture.** How fast does the gap close? Five ways to turn the integral into a sum: the **left** ends of the steps, their **right** ends, the
-# **midpoints**, the **trapezoid** (both ends, each with half the weight), and **Gauss–Legendre** (points and weights that are exact for polynomials of high degree).
+# **Picture.** How fast does the gap close? Five ways to turn the integral into a sum: the **left** ends of
+# the steps, their **right** ends, the **midpoints**, the **trapezoid** (both ends, each with half the
+# weight), and **Gauss–Legendre** (points and weights that are exact for polynomials of high degree).
 #
-# The proof above shows how to be quick about it. The credits add up to $\int_0^1 s(\alpha)\,d\alpha$ with the slope $s(\alpha)=\frac{d}{d\alpha}F(x'+\alpha(x-x'))$ along the line; so one slope
-# per point serves all rules and all $m$ that share the point. Both axes are logarithmic: a gap that behaves like $m^{-p}$ is a straight line of slope $-p$.
+# The proof above shows how to be quick about it. The credits add up to $\int_0^1 s(\alpha)\,d\alpha$ with
+# the slope $s(\alpha)=\frac{d}{d\alpha}F(x'+\alpha(x-x'))$ along the line; so one slope per point serves
+# all rules and all $m$ that share the point. Both axes are logarithmic: a gap that behaves like $m^{-p}$ is
+# a straight line of slope $-p$.
 
 # %%
-steps = [2**k for k in range(9)]
-sums = {(rule, m): attribution.quadrature(m, rule) for rule in attribution.RULES for m in steps}  # points and weights
+steps = [2**k for k in range(8)]
+sums = {
+    (rule, m): attribution.quadrature(m, rule) for rule in attribution.RULES for m in steps
+}  # points and weights
 alphas = torch.unique(torch.cat([points for points, _ in sums.values()]))
 some = digits.take(torch.tensor([int((digits.labels == d).nonzero()[0]) for d in range(10)]))
 
 
 def slopes(x, target):
     """s(α) at every α of ``alphas``, for one picture from the black one."""
-    return (attribution.gradient(cnn, alphas.float()[:, None, None, None] * x, target) * x).flatten(1).sum(1).double()
+    return (
+        (attribution.gradient(cnn, alphas.float()[:, None, None, None] * x, target) * x)
+        .flatten(1)
+        .sum(1)
+        .double()
+    )
 
 
 with torch.no_grad():
-    rise = (cnn(some.images) - cnn(torch.zeros(1, 1, 28, 28))).double().diagonal()  # digit d's logit for class d
-slope = torch.stack([slopes(some.images[d:d + 1], d) for d in range(10)])
-errors = {rule: [(slope[:, torch.searchsorted(alphas, sums[rule, m][0])] @ sums[rule, m][1] - rise).abs().mean().item() for m in steps]
-          for rule in attribution.RULES}
-ax = plot.curves(errors, x=steps, log="xy", xlabel="number of steps m", ylabel="|Σ IG − (F(x) − F(x′))|  (logits)",
-                 title="completeness error, digits-cnn, mean of ten digits, black baseline")
-plot.describe(ax, "Completeness error against number of steps on logarithmic axes for five quadrature rules. All fall; the left and right sums lie "
-                  "highest and fall with slope minus one; midpoint, trapezoid and Gauss-Legendre lie below them and fall a little faster.")
+    rise = (
+        (cnn(some.images) - cnn(torch.zeros(1, 1, 28, 28))).double().diagonal()
+    )  # digit d's logit for class d
+slope = torch.stack([slopes(some.images[d : d + 1], d) for d in range(10)])
+errors = {
+    rule: [
+        (slope[:, torch.searchsorted(alphas, sums[rule, m][0])] @ sums[rule, m][1] - rise)
+        .abs()
+        .mean()
+        .item()
+        for m in steps
+    ]
+    for rule in attribution.RULES
+}
+ax = plot.curves(
+    errors,
+    x=steps,
+    log="xy",
+    xlabel="number of steps m",
+    ylabel="|Σ IG − (F(x) − F(x′))|  (logits)",
+    title="completeness error, digits-cnn, mean of ten digits, black baseline",
+)
+plot.describe(
+    ax,
+    "Completeness error against number of steps on logarithmic axes for five quadrature "
+    "rules. All fall with a slope near minus one; from m = 16 on the left and right sums lie "
+    "highest, then trapezoid, midpoint and Gauss-Legendre.",
+)
 
 # %%
 fits = {rule: np.polyfit(np.log(steps[2:]), np.log(e[2:]), 1)[0] for rule, e in errors.items()}
-pd.DataFrame({"slope from m = 4 on": fits, **{f"error at m = {m}": {r: e[steps.index(m)] for r, e in errors.items()} for m in (4, 32, 256)},
-              "m for 5 %": {r: next(m for m, error in zip(steps, e) if error < 0.05 * rise.mean()) for r, e in errors.items()}}).round(4)
+pd.DataFrame(
+    {
+        "slope from m = 4 on": fits,
+        **{
+            f"error at m = {m}": {r: e[steps.index(m)] for r, e in errors.items()}
+            for m in (4, 32, 128)
+        },
+        "m for 5 %": {
+            r: next(m for m, error in zip(steps, e, strict=True) if error < 0.05 * rise.mean())
+            for r, e in errors.items()
+        },
+    }
+).round(4)
 
 # %% [markdown]
-# **What to see.** The one-sided sums fall like $1/m$: they are off by half a step's worth of the slope's change from one end of the way to the other. Midpoint and trapezoid remove that error, at the same price.
-# What is left comes from the kinks. A ReLU network's slope *jumps* wherever the line crosses one, so that no rule keeps the promise it makes for smooth functions, $m^{-2}$ for the midpoints and far more for Gauss–Legendre.
-# Use midpoints, and look at the gap.
+# **What to see.** The one-sided sums fall like $1/m$: they are off by half a step's worth of the slope's
+# change from one end of the way to the other. Midpoint and trapezoid remove that error, at the same price.
+# What is left comes from the kinks. A ReLU network's slope *jumps* wherever the line crosses one, so that
+# no rule keeps the promise it makes for smooth functions: $m^{-2}$ for the midpoints, and for
+# Gauss–Legendre, which stays ahead by a factor, much more than that. Midpoints are simple and good;
+# whatever you take, look at the gap. (At one single $m$ a gap can be small by luck, as you saw above at
+# $m=1$.)
 #
-# **Try it.** The slider is $m$, the toggle is the rule; the map on the right hardly changes long before the gap is small.
+# **Try it.** The slider is $m$, the toggle is the rule; the map on the right hardly changes long before the
+# gap is small.
 
 # %% tags=["demo"]
 demos.get("04/steps").show()
@@ -384,20 +535,27 @@ demos.get("04/steps").show()
 # %% [markdown]
 # ## 5 · Other paths
 #
-# Why a straight line? A **path** is a function $\gamma:[0,1]\to\mathbb R^n$ with $\gamma(0)=x'$ and $\gamma(1)=x$; $\gamma_i(\alpha)$ is where input $i$ is at $\alpha$. **Path gradients** collect the gradient along it:
+# Why a straight line? A **path** is a function $\gamma:[0,1]\to\mathbb R^n$ with $\gamma(0)=x'$ and
+# $\gamma(1)=x$; $\gamma_i(\alpha)$ is where input $i$ is at $\alpha$. **Path gradients** collect the
+# gradient along it:
 #
 # $$\mathrm{PG}^\gamma_i(x)=\int_0^1\frac{\partial F(\gamma(\alpha))}{\partial \gamma_i(\alpha)}\,\frac{\partial\gamma_i(\alpha)}{\partial\alpha}\,d\alpha .$$
 #
 # With $\gamma(\alpha)=x'+\alpha(x-x')$ this is integrated gradients.
 #
-# **Claim** (the paper, remark 3 and proposition 2, after Friedman 2004). *Every* path method is complete, sensitive (a) and implementation invariant; and path methods are the only ones
-# with implementation invariance, sensitivity (b), linearity and completeness (section 6 has the two that are new).
+# **Claim** (the slides' remark 3 and proposition 2, after Friedman 2004). *Every* path method is complete,
+# sensitive (a) and implementation invariant; and path methods (single ones, and averages over several
+# paths) are the only ones with implementation invariance, sensitivity (b), linearity and completeness
+# (section 6 has the two that are new).
 
 # %% [markdown]
 # ### Exercise 4.4 — any path ★★★ · 15 min · 3 points
 #
-# Write `path_gradients(f, path, steps)`. `path` takes numbers α of shape `(S,)` and returns the points `(S, D)`. Cut [0, 1] into `steps` equal pieces; in each, take the gradient at the middle and the way the
-# path travels from one end to the other. (Why is that better than asking autograd for $\partial\gamma/\partial\alpha$? Your sum then ends exactly in $x$, however the path bends.)
+# Write `path_gradients(f, path, steps)`. `path` takes numbers α of shape `(S,)` and returns the points
+# `(S, D)`. Cut [0, 1] into `steps` equal pieces; in each, take the gradient at the middle and the way the
+# path travels from one end to the other. (Why is that better than asking autograd for
+# $\partial\gamma/\partial\alpha$? Your sum then ends exactly in $x$, however the path bends.)
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def path_gradients(f, path, steps=100):
@@ -410,12 +568,15 @@ def path_gradients(f, path, steps=100):
     return (gradient * (corners[1:] - corners[:-1])).sum(0)
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("4.4", path_gradients);
+check("4.4", path_gradients)
 
 # %% [markdown]
-# **Picture.** Three paths from $(0,0)$ to $(1,1)$, as on the slides: $P_1$ moves $x_2$ first, $P_2$ is straight, $P_3$ moves $x_1$ first. And a fourth, $\gamma_i(\alpha)=\alpha^{p_i}$ with $p=(3,1)$, on which $x_1$ comes late. The function is the simplest one that lets its
-# inputs interact, $F(x_1,x_2)=x_1x_2$.
+# **Picture.** Three paths from $(0,0)$ to $(1,1)$, as on the slides: $P_1$ moves $x_2$ first, $P_2$ is
+# straight, $P_3$ moves $x_1$ first. And a fourth, $\gamma_i(\alpha)=\alpha^{p_i}$ with $p=(3,1)$, on which
+# $x_1$ comes late. The function is the simplest one that lets its inputs interact, $F(x_1,x_2)=x_1x_2$.
+
 
 # %%
 def corner(first):
@@ -433,21 +594,38 @@ def product(z):
     return z[:, 0] * z[:, 1]
 
 
-paths = {"P₁": corner(1), "P₂ (straight)": powers(1, 1), "P₃": corner(0), "p = (3, 1)": powers(3, 1)}
+paths = {
+    "P₁": corner(1),
+    "P₂ (straight)": powers(1, 1),
+    "P₃": corner(0),
+    "p = (3, 1)": powers(3, 1),
+}
 pg = answer("4.4")
 found = {name: pg(product, path, 200) for name, path in paths.items()}
 alpha = torch.linspace(0, 1, 201)
-ax = plot.curves({name: tuple(path(alpha).T) for name, path in paths.items()}, ax=plot.subplots(size=(5.0, 3.6))[1],
-                 xlabel="x₁", ylabel="x₂", title="four ways from (0, 0) to (1, 1)")
+ax = plot.curves(
+    {name: tuple(path(alpha).T) for name, path in paths.items()},
+    ax=plot.subplots(size=(5.0, 3.6))[1],
+    xlabel="x₁",
+    ylabel="x₂",
+    title="four ways from (0, 0) to (1, 1)",
+)
 ax.set_aspect("equal")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-plot.describe(ax, "Four paths from (0, 0) to (1, 1): P1 up and then right, P2 along the diagonal, P3 right and then up, and a curve above the diagonal.")
+plot.describe(
+    ax,
+    "Four paths from (0, 0) to (1, 1): P1 up and then right, P2 along the diagonal, P3 right "
+    "and then up, and a curve above the diagonal.",
+)
 rows = [(name, *credit.tolist(), credit.sum().item()) for name, credit in found.items()]
-pd.DataFrame(rows, columns=["path", "credit of x1", "credit of x2", "sum"]).set_index("path").round(3)
+pd.DataFrame(rows, columns=["path", "credit of x1", "credit of x2", "sum"]).set_index("path").round(
+    3
+)
 
 # %% [markdown]
-# **What to see.** Every sum is $F(1,1)-F(0,0)=1$: each path is complete. But the shares differ as much as they can. On $P_3$, $x_1$ moves while $x_2=0$, where it can change nothing, and so $x_2$, which comes last,
-# takes all. The straight path alone shares equally.
+# **What to see.** Every sum is $F(1,1)-F(0,0)=1$: each path is complete. But the shares differ as much as
+# they can. On $P_3$, $x_1$ moves while $x_2=0$, where it can change nothing, and so $x_2$, which comes
+# last, takes all. The straight path alone shares equally.
 #
 # **Try it.** Sliders for $p_1$ and $p_2$. For which pairs are the shares equal?
 
@@ -455,14 +633,22 @@ pd.DataFrame(rows, columns=["path", "credit of x1", "credit of x2", "sum"]).set_
 demos.get("04/paths").show()
 
 # %% [markdown]
-# **Only the straight one is fair** (the paper, theorem 1). Two inputs $i$ and $j$ are *symmetric* for $F$ if swapping them never changes $F$. A method is **symmetry-preserving** if symmetric inputs with equal values, in $x$ and in $x'$, get equal
-# credit. *Theorem 1: integrated gradients is the only symmetry-preserving path method.*
+# **Only the straight one is fair** (the paper, theorem 1). Two inputs $i$ and $j$ are *symmetric* for $F$
+# if swapping them never changes $F$. A method is **symmetry-preserving** if symmetric inputs with equal
+# values, in $x$ and in $x'$, get equal credit. *Theorem 1: integrated gradients is the only
+# symmetry-preserving path method.*
 #
-# The proof builds, for any path that is not straight, a function that convicts it. If the path is not straight, there is a stretch $(t_1,t_2)$ where one coordinate is ahead of the other, say $\gamma_i>\gamma_j$, and at the ends of which they are level: $a=\gamma_i(t_1)=\gamma_j(t_1)$ and $b=\gamma_i(t_2)=\gamma_j(t_2)$. Let
+# The proof builds, for any path that is not straight, a function that convicts it. If the path is not
+# straight, there is a stretch $(t_1,t_2)$ where one coordinate is ahead of the other, say
+# $\gamma_i>\gamma_j$, and at the ends of which they are level: $a=\gamma_i(t_1)=\gamma_j(t_1)$ and
+# $b=\gamma_i(t_2)=\gamma_j(t_2)$. Let
 #
 # $$f(x)=\begin{cases}0&\min(x_i,x_j)\le a\\(b-a)^2&\max(x_i,x_j)\ge b\\(x_i-a)(x_j-a)&\text{otherwise.}\end{cases}$$
 #
-# Outside the stretch $f$ is constant along the path, so nothing is handed out. On it, $x_i$ earns $\gamma_j-a$ per unit of way and $x_j$ earns $\gamma_i-a$, which is more. Yet $f$ is symmetric. Let us build it, for a path that weaves about the diagonal.
+# Outside the stretch $f$ is constant along the path, so nothing is handed out. On it, $x_i$ earns
+# $\gamma_j-a$ per unit of way and $x_j$ earns $\gamma_i-a$, which is more. Yet $f$ is symmetric. Let us
+# build it, for a path that weaves about the diagonal.
+
 
 # %%
 def weave(a):
@@ -478,38 +664,55 @@ proof = families.TheoremOne(a, b)
 print(f"x₂ is ahead on ({t1:.2f}, {t2:.2f});  a = {a:.2f},  b = {b:.2f}")
 for name, path in {"straight": powers(1, 1), "weaving": weave}.items():
     c1, c2 = pg(lambda z: proof(z)[:, 0], path, 2000).tolist()
-    print(f"{name:9s} credit of x₁ {c1:.4f}, of x₂ {c2:.4f}, sum {c1 + c2:.4f}   (F(1,1) − F(0,0) = {(b - a) ** 2:.4f})")
+    print(
+        f"{name:9s} credit of x₁ {c1:.4f}, of x₂ {c2:.4f}, sum {c1 + c2:.4f}   (F(1,1) − F(0,0) = {(b - a) ** 2:.4f})"
+    )
 
 # %%
 side = torch.linspace(0, 1, 201)
 x1, x2 = torch.meshgrid(side, side, indexing="xy")
 value = proof(torch.stack([x1, x2], -1).view(-1, 2)).view(201, 201)
 fig, ax = plot.subplots(size=(5.2, 3.9))
-shown = ax.imshow(value, origin="lower", extent=(0, 1, 0, 1), cmap="Greys", vmax=2 * (b - a) ** 2)
+shown = ax.imshow(value, origin="lower", extent=(0, 1, 0, 1), cmap="Greys", vmax=1.6 * (b - a) ** 2)
 for label, path, style in (("straight", powers(1, 1), "-"), ("weaving", weave, "--")):
     ax.plot(*path(alpha).T, style, color=plot.COLORS[label == "weaving"], label=label, lw=2.2)
 ax.set(xlabel="x₁", ylabel="x₂", title="the function of the proof, and two paths")
 ax.legend(loc="upper left")
 fig.colorbar(shown, ax=ax, label="f(x₁, x₂)")
-plot.describe(fig, "The function of the proof as grey levels over the unit square: white where the smaller input is at most a, a hump that grows towards the corner (b, b), "
-                   "constant grey where the larger input is at least b. The straight path runs along the diagonal, the weaving path above it first and below it later.")
+plot.describe(
+    fig,
+    "The function of the proof as grey levels over the unit square: white where the smaller "
+    "input is at most a, a hump that grows towards the corner (b, b), constant grey where "
+    "the larger input is at least b. The straight path runs along the diagonal, the weaving "
+    "path above it first and below it later.",
+)
 
 # %% [markdown]
-# **What to see.** The picture is the same when mirrored at the diagonal: $f$ is symmetric. The weaving path crosses the hump above the diagonal only; its second half, below, lies on the plateau, where nothing changes.
-# So $x_1$, which is behind on the hump, gets the larger share: what it does counts more because $x_2$ is already there.
+# **What to see.** The picture is the same when mirrored at the diagonal: $f$ is symmetric. The weaving path
+# crosses the hump above the diagonal only; its second half, below, lies on the plateau, where nothing
+# changes. So $x_1$, which is behind on the hump, gets the larger share: what it does counts more because
+# $x_2$ is already there.
 #
-# (A close look shows an edge: as printed, $f$ *jumps* where the larger input reaches $b$ and the smaller one has not. The proof only needs $f$ along the path, where both arrive
-# together. Clipping both inputs to $[a,b]$ and multiplying, $\big(\mathrm{clip}(x_i)-a\big)\big(\mathrm{clip}(x_j)-a\big)$, is continuous and serves as well as long as the path does not leave the square on that stretch.)
+# (A close look shows an edge: as printed, $f$ *jumps* where the larger input reaches $b$ and the smaller
+# one has not. The proof only needs $f$ along the path, where both arrive together. Clipping both inputs to
+# $[a,b]$ and multiplying, $\big(\mathrm{clip}(x_i)-a\big)\big(\mathrm{clip}(x_j)-a\big)$, is continuous and
+# serves as well as long as the path does not leave the square on that stretch.)
 
 # %% [markdown]
 # ### Exercise 4.5 — equal networks, different credits ★★★ · 20 min · 3 points
 #
-# All path methods are implementation invariant, because they know a network by its gradients only. DeepLIFT is not, and you are going to show it with a pair of your own.
+# All path methods are implementation invariant, because they know a network by its gradients only. DeepLIFT
+# is not, and you are going to show it with a pair of your own.
 #
-# Write `twin_networks()`: two ReLU networks `f, g` of the same two to eight inputs, equal *everywhere*, to which DeepLIFT with baseline 0 gives different credit at some point. Each is an `nn.Sequential` of `nn.Linear` and `nn.ReLU`,
-# or a list of `(weight, bias)` with the weight of shape (out, in). The pair of section 3, rescaled or with its inputs swapped, does not count.
+# Write `twin_networks()`: two ReLU networks `f, g` of the same two to eight inputs, equal *everywhere*, to
+# which DeepLIFT with baseline 0 gives different credit at some point. Each is an `nn.Sequential` of
+# `nn.Linear` and `nn.ReLU`, or a list of `(weight, bias)` with the weight of shape (out, in). The pair of
+# section 3, rescaled or with its inputs swapped, does not count.
 #
-# *A way in:* two different orders of doing the same thing, such as $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either sign passes a ReLU as $\mathrm{ReLU}(p)-\mathrm{ReLU}(-p)$.
+# *A way in:* two different orders of doing the same thing, such as
+# $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either
+# sign passes a ReLU as $\mathrm{ReLU}(p)-\mathrm{ReLU}(-p)$.
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def twin_networks():
@@ -517,33 +720,38 @@ def twin_networks():
     ### BEGIN SOLUTION
     f = [  # max(max(x₁, x₂), 1)
         ([[1, -1], [0, 1], [0, -1]], [0, 0, 0]),  # x₁ − x₂; x₂ and −x₂ carry x₂ through the ReLU
-        ([[1, 1, -1]], [-1]),                     # ReLU(x₁ − x₂) + x₂ − 1
+        ([[1, 1, -1]], [-1]),  # ReLU(x₁ − x₂) + x₂ − 1
         ([[1]], [1]),
     ]
     g = [  # max(x₁, max(x₂, 1))
         ([[0, 1], [1, 0], [-1, 0]], [-1, 0, 0]),
-        ([[-1, 1, -1], [1, 0, 0]], [-1, 1]),      # x₁ − max(x₂, 1), and max(x₂, 1) itself, which is positive
+        (
+            [[-1, 1, -1], [1, 0, 0]],
+            [-1, 1],
+        ),  # x₁ − max(x₂, 1), and max(x₂, 1) itself, which is positive
         ([[1, 1]], [0]),
     ]
     return f, g
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("4.5", twin_networks);
+check("4.5", twin_networks)
 
 # %% [markdown]
-# On the networks of the exercise, DeepLIFT beside a path method; the path is a bent one, to be fair. The points are random; the larger the difference, the more an explanation depends on the writing.
+# On the networks of the exercise, DeepLIFT beside a path method; the path is a bent one, to be fair. The
+# points are random; the larger the difference, the more an explanation depends on the writing.
 
 # %%
-from xaikit.exercises.lecture04 import as_module
-
 twins = [as_module(net).double() for net in answer("4.5")()]
 width = twins[0][0].in_features
 points = torch.as_tensor(np.random.default_rng(0).uniform(-3, 3, (300, width)))
 bend = torch.linspace(0, 1, 65, dtype=torch.float64)[:, None, None] ** torch.arange(1, width + 1)
 lift = [attribution.deep_lift(net, points, 0) for net in twins]
 bent = [attribution.path_gradients(net, points, 0, path=bend * points, steps=64) for net in twins]
-print(f"largest difference of the outputs:           {(twins[0](points) - twins[1](points)).abs().max().item():.0e}")
+print(
+    f"largest difference of the outputs:           {(twins[0](points) - twins[1](points)).abs().max().item():.0e}"
+)
 print(f"largest difference of DeepLIFT's credits:    {(lift[0] - lift[1]).abs().max().item():.3f}")
 print(f"largest difference of path gradients:        {(bent[0] - bent[1]).abs().max().item():.0e}")
 
@@ -553,10 +761,12 @@ print(f"largest difference of path gradients:        {(bent[0] - bent[1]).abs().
 # Three more wishes, all of them Shapley's.
 #
 # * **Sensitivity (b)**, or *dummy*: if $F$ does not depend on input $i$ at all, its credit is 0.
-# * **Linearity**: if $F=a f_1+b f_2$ with numbers $a$, $b$, then the credit for $F$ is $a$ times that for $f_1$ plus $b$ times that for $f_2$.
+# * **Linearity**: if $F=a f_1+b f_2$ with numbers $a$, $b$, then the credit for $F$ is $a$ times that for
+#   $f_1$ plus $b$ times that for $f_2$.
 # * **Symmetry**, as in section 5.
 #
-# “Does not depend” means mathematically: an input may be wired to a hundred neurons as long as their effects cancel. That makes dummies that are hard to spot. Here are random ReLU networks for all three,
+# “Does not depend” means mathematically: an input may be wired to a hundred neurons as long as their
+# effects cancel. That makes dummies that are hard to spot. Here are random ReLU networks for all three,
 # made by putting networks side by side:
 #
 # | | network | what must come out |
@@ -565,18 +775,29 @@ print(f"largest difference of path gradients:        {(bent[0] - bent[1]).abs().
 # | linearity | $1.5f_1-f_2$ as one network | the same as $1.5$ times the credit for $f_1$ minus that for $f_2$ |
 # | symmetry | $k(x_1,x_2)+\tilde k(x_2,x_1)$, at $x_1=x_2$ | $x_1$ and $x_2$ get the same |
 
+
 # %%
-def three_laws(method, seeds=12, inputs=20):
+def three_laws(method, seeds=12, inputs=25):
     """(credit of a dummy), (credit of a sum, sum of credits), (credits of two symmetric inputs): points of scatter plots."""
     dummy, linear, symmetric = [], [], []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        x = torch.as_tensor(rng.uniform(-3, 3, (inputs, 2)))
-        k, twin = families.random_slides_pair(rng, 2) if seed % 2 else (n := families.random_dense(rng, (2, 4, 3, 1)), families.flipped(n, rng))
+        x = torch.as_tensor(rng.uniform(-6, 6, (inputs, 2)))
+        k, twin = families.random_slides_pair(rng, 2)
+        if seed % 3 == 0:
+            k = families.random_dense(rng, (2, 4, 3, 1))
+            twin = families.flipped(k, rng)
         h = families.blinded(families.random_dense(rng, (2, 4, 3, 1)), 0)
         f1, f2 = (families.random_dense(rng, (2, 4, 1)) for _ in range(2))
-        dummy.append(torch.stack([x[:, 0], method(families.weighted_sum((k, twin, h), (1, -1, 1)), x)[:, 0]], 1))
-        both = method(families.weighted_sum((f1, f2), (1.5, -1)), x), 1.5 * method(f1, x) - method(f2, x)
+        dummy.append(
+            torch.stack(
+                [x[:, 0], method(families.weighted_sum((k, twin, h), (1, -1, 1)), x)[:, 0]], 1
+            )
+        )
+        both = (
+            method(families.weighted_sum((f1, f2), (1.5, -1)), x),
+            1.5 * method(f1, x) - method(f2, x),
+        )
         linear.append(torch.stack([c.flatten() for c in both], 1))
         level = x[:, :1].expand(-1, 2)
         symmetric.append(method(families.weighted_sum((k, families.swapped(twin)), (1, 1)), level))
@@ -589,20 +810,35 @@ tried = {
     "guided backprop": lambda net, x: attribution.guided_backprop(net, x, 0),
 }
 fig, axes = plot.subplots(3, 3, size=(9.6, 8))
-labels = [("value of the dummy x₁", "its credit"), ("credit of the sum", "sum of the credits"), ("credit of x₁", "credit of x₂")]
+labels = [
+    ("value of the dummy x₁", "its credit"),
+    ("credit of the sum", "sum of the credits"),
+    ("credit of x₁", "credit of x₂"),
+]
 summary = {}
 for row, (name, method) in zip(axes, tried.items(), strict=True):
     laws = three_laws(method)
-    summary[name] = [laws[0][:, 1].abs().max().item(), *((p[:, 0] - p[:, 1]).abs().max().item() for p in laws[1:])]
+    summary[name] = [
+        laws[0][:, 1].abs().max().item(),
+        *((p[:, 0] - p[:, 1]).abs().max().item() for p in laws[1:]),
+    ]
     for column, (ax, points, (xlabel, ylabel)) in enumerate(zip(row, laws, labels, strict=True)):
         ax.scatter(*points.T, s=9, alpha=0.6, color=plot.COLORS[0])
         if column:
             ax.axline((0, 0), slope=1, color=plot.MUTED, lw=0.8)
         else:
             ax.axhline(0, color=plot.MUTED, lw=0.8)
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=f"{name}: " + ("dummy", "linearity", "symmetry")[column])
-plot.describe(fig, "Nine scatter plots: integrated gradients, DeepLIFT and guided backprop against dummy, linearity and symmetry. Integrated gradients lies on the grey line "
-                   "in all three; DeepLIFT lies on it for linearity only; guided backprop in none.")
+            ax.set_ylim(-4, 4)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        ax.set_title(
+            f"{name}: " + ("dummy", "linearity", "symmetry")[column], loc="left", fontsize=10
+        )
+plot.describe(
+    fig,
+    "Nine scatter plots: integrated gradients, DeepLIFT and guided backprop against dummy, "
+    "linearity and symmetry. Integrated gradients lies on the grey line in all three; "
+    "DeepLIFT lies on it for linearity only; guided backprop in none.",
+)
 
 # %%
 table = pd.DataFrame(summary, index=["dummy", "linearity", "symmetry"]).T
@@ -610,24 +846,33 @@ table.index.name = "largest violation"
 table.map(lambda v: f"{v:.0e}" if v < 1e-6 else f"{v:.3f}")
 
 # %% [markdown]
-# **What to see.** Points on the grey line obey the law. Integrated gradients obeys all three. DeepLIFT is linear, yet it rewards a dummy and tells symmetric inputs apart. Both follow from section 3: $k-\tilde k$ is 0 everywhere, but
-# DeepLIFT's credits for $k$ and for $\tilde k$ do not cancel. A method that depends on the writing cannot be trusted with inputs that do nothing. Guided backprop breaks all three; its cut $\max(R,0)$ is not linear, so the sign in $1.5f_1-f_2$ is enough.
+# **What to see.** Points on the grey line obey the law. Integrated gradients obeys all three. DeepLIFT is
+# linear, yet it rewards a dummy and tells symmetric inputs apart. Both follow from section 3: $k-\tilde k$
+# is 0 everywhere, but DeepLIFT's credits for $k$ and for $\tilde k$ do not cancel. A method that depends on
+# the writing cannot be trusted with inputs that do nothing. Guided backprop breaks all three; its cut
+# $\max(R,0)$ is not linear, so the sign in $1.5f_1-f_2$ is enough.
 
 # %% [markdown]
 # ### Exercise 4.6 — a path that takes sides ★★☆ · 10 min · 2 points
 #
-# The function $f(x_1,x_2)=x_1x_2$ is symmetric. Baseline and input treat its two inputs alike: $x'=(c,c)$ and $x=(d,d)$. Write `bent_path(alpha, baseline, x)`, a continuous path from baseline to `x`, on which the two get different credit.
+# The function $f(x_1,x_2)=x_1x_2$ is symmetric. Baseline and input treat its two inputs alike: $x'=(c,c)$
+# and $x=(d,d)$. Write `bent_path(alpha, baseline, x)`, a continuous path from baseline to `x`, on which the
+# two get different credit.
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.6", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def bent_path(alpha, baseline, x):
     """A path from baseline to x on which the features of x₁·x₂ get different credit.  alpha: (S,), baseline, x: (2,) → (S, 2)"""
     ### BEGIN SOLUTION
-    share = torch.stack([alpha, alpha**3], dim=1)  # the first feature goes ahead, the second catches up at the end
+    share = torch.stack(
+        [alpha, alpha**3], dim=1
+    )  # the first feature goes ahead, the second catches up at the end
     return baseline + share * (x - baseline)
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("4.6", bent_path);
+check("4.6", bent_path)
 
 # %%
 bent = answer("4.6")
@@ -635,25 +880,38 @@ ends = torch.zeros(2), torch.ones(2)
 c1, c2 = answer("4.4")(product, lambda s: bent(s, *ends), 500).tolist()
 line = bent(torch.linspace(0, 1, 2001), *ends).detach()
 way, middle = line[1:] - line[:-1], (line[1:] + line[:-1]) / 2
-area = (middle[:, 0] * way[:, 1]).sum().item() - 0.5  # ∫ x₁ dx₂ along the path, less that along the diagonal
-print(f"credit of x₂ − credit of x₁ = {c2 - c1:+.3f};  twice the signed area between path and diagonal = {2 * area:+.3f}")
+area = (
+    middle[:, 0] * way[:, 1]
+).sum().item() - 0.5  # ∫ x₁ dx₂ along the path, less that along the diagonal
+print(
+    f"credit of x₂ − credit of x₁ = {c2 - c1:+.3f};  twice the signed area between path and diagonal = {2 * area:+.3f}"
+)
 
 # %% [markdown]
-# The two numbers agree: on $x_1x_2$ a path is as unfair as the area it encloses with the diagonal. (Green's theorem, if you like: the credit of $x_2$ is $\int x_1\,dx_2$, that of $x_1$ is $\int x_2\,dx_1$.)
+# The two numbers agree: on $x_1x_2$ a path is as unfair as the area it encloses with the diagonal. (Green's
+# theorem, if you like: the credit of $x_2$ is $\int x_1\,dx_2$, that of $x_1$ is $\int x_2\,dx_1$.)
 #
 # ## 7 · Every method against every axiom
 #
-# **Claim** (the paper, section 2 and 4; the slides). Gradients, deconvnet and guided backprop fail sensitivity (a); DeepLIFT and LRP fail implementation invariance; integrated gradients fails none.
+# **Claim** (the paper, section 2 and 4; the slides). Gradients, deconvnet and guided backprop fail
+# sensitivity (a); DeepLIFT and LRP fail implementation invariance; integrated gradients fails none.
 #
-# Claims of this kind can be *refuted* by a single example, a **witness**, and examples can be searched for. `evaluate.axioms` takes each of our methods and each axiom and tries networks until one breaks it: the paper's counterexamples first, then
-# random ones built as in section 6. A cell says `holds` if 200 tries found nothing. Mind what that means: *not found* is not *not there*, and only a proof says never.
+# Claims of this kind can be *refuted* by a single example, a **witness**, and examples can be searched for.
+# `evaluate.axioms` takes each of our methods and each axiom and tries networks until one breaks it: the
+# paper's counterexamples first, then random ones built as in section 6. A cell says `holds` if 200 tries
+# found nothing. Mind what that means: *not found* is not *not there*, and only a proof says never.
 
 # %%
 table = evaluate.axioms(trials=200, seed=0)
 evaluate.styled(table)
 
+
 # %%
-fails = lambda method, axiom: isinstance(table.loc[method, axiom], evaluate.Witness)
+def fails(method, axiom):
+    """Whether the search found a witness."""
+    return isinstance(table.loc[method, axiom], evaluate.Witness)
+
+
 assert all(fails(m, "sensitivity (a)") for m in ("gradient", "deconvnet", "guided_backprop"))
 assert all(fails(m, "implementation invariance") for m in ("deep_lift", evaluate.SLIDES_LRP))
 assert not any(fails("integrated_gradients", axiom) for axiom in table)
@@ -661,7 +919,9 @@ count = table.map(lambda cell: isinstance(cell, evaluate.Witness)).sum(axis=1)
 print("axioms broken:", ", ".join(f"{m} {n}" for m, n in count.sort_values().items()))
 
 # %% [markdown]
-# **Try it.** Choose a method and an axiom to see the witness: the network written out, the input, the baseline, and the credit of each input. Recompute one with a pencil.
+# **Try it.** Choose a method and an axiom to see the witness: the network written out, the input, the
+# baseline, and the credit of each input. Recompute one with a pencil.
+
 
 # %%
 def witness(method, axiom):
@@ -669,71 +929,143 @@ def witness(method, axiom):
     return table.loc[method, axiom].show()
 
 
-widgets.explore(witness, "The witness of the chosen cell: a network, an input, a baseline and the credit that each input gets.",
-                method=widgets.Toggle(tuple(table.index), "deep_lift", "method"),
-                axiom=widgets.Toggle(tuple(table.columns), "symmetry", "axiom"))
+widgets.explore(
+    witness,
+    "The witness of the chosen cell: a network, an input, a baseline and the credit that each input gets.",
+    method=widgets.Toggle(tuple(table.index), "deep_lift", "method"),
+    axiom=widgets.Toggle(tuple(table.columns), "symmetry", "axiom"),
+)
 
 # %% [markdown]
-# Here is one of them, as it stands: DeepLIFT on a function that is symmetric in its two inputs, at a point where both have the same value.
+# Here is one of them, as it stands: DeepLIFT on a function that is symmetric in its two inputs, at a point
+# where both have the same value.
 
 # %%
-table.loc["deep_lift", "symmetry"].show();
+fig = table.loc["deep_lift", "symmetry"].show()
 
 # %% [markdown]
-# Some cells deserve a second look.
+# **What to see.** $F$ is the pair of section 3 again, once as it stands and once with its inputs swapped,
+# with $2x_1$ in place of $x_1$; it adds up to a symmetric function, and the two halves are explained
+# differently.
 #
-# * **Integrated gradients** holds everywhere, *path gradients* (here along a bent path) everywhere but in symmetry: theorem 1, found by search.
-# * **LRP ε with the bias kept** behaves like gradient × input in all columns but one. In *implementation invariance* the search found a network whose first layer is scaled down a million times, and the second up: there the stabiliser ε is no longer small beside the neurons, and the credit changes. As ε → 0 the violation goes away. With the **bias excluded** it fails on the paper's pair, and more besides.
-# * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation: conserved is the logit $F(x)$, not the difference $F(x)-F(x')$, and what biases take is missing from it.
-# * **SmoothGrad** fails *symmetry* by chance: two equal inputs meet different noise. The more samples, the smaller the violation. (With the same seed two equal networks meet the same noise, so implementation invariance holds.)
-# * **Occlusion** fails completeness only: what the inputs do together is counted once for each of them, or not at all.
-# * **CAM and Grad-CAM** are tried on small convolutional networks. They read the last map, and where a kernel looks to the side, the map lies beside the pixels that it speaks of.
+# Some cells of the table deserve a second look.
+#
+# * **Integrated gradients** holds everywhere, *path gradients* (here along a bent path) everywhere but in
+#   symmetry: theorem 1, found by search.
+# * **LRP ε with the bias kept** behaves like gradient × input in all columns but one. In *implementation
+#   invariance* the search found a network whose first layer is scaled down a million times, and the second
+#   up: there the stabiliser ε is no longer small beside the neurons, and the credit changes. As ε → 0 the
+#   violation goes away. With the **bias excluded** it fails on the paper's pair, and more besides.
+# * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation: conserved
+#   is the logit $F(x)$, not the difference $F(x)-F(x')$, and what biases take is missing from it.
+# * **SmoothGrad** fails *symmetry* by chance: two equal inputs meet different noise. The more samples, the
+#   smaller the violation. (With the same seed two equal networks meet the same noise, so implementation
+#   invariance holds.)
+# * **Occlusion** fails completeness only: what the inputs do together is counted once for each of them, or
+#   not at all.
+# * **CAM and Grad-CAM** are tried on small convolutional networks. They read the last map, and where a
+#   kernel looks to the side, the map lies beside the pixels that it speaks of.
 
 # %%
 columns = ["sensitivity (a)", "implementation invariance", "completeness"]
 for method in ("lrp_epsilon", evaluate.SLIDES_LRP):
     print(method, *(f"  {axiom}: {table.loc[method, axiom]!r}" for axiom in columns), sep="\n")
-table.loc["lrp_epsilon", "implementation invariance"].show();
+scaled = table.loc["lrp_epsilon", "implementation invariance"]
+exact = [
+    attribution.lrp(net, scaled.x[None], 0, rules=attribution.Epsilon(0)) for net in scaled.networks
+]
+print(
+    f"the witness below, with ε = 0: credit differs by {(exact[0] - exact[1]).abs().max().item():.0e}"
+)
+fig = scaled.show()
 
 # %% [markdown]
 # ## 8 · Which baseline?
 #
-# The axioms do not choose the baseline; it is part of the question. *Why a three, rather than a black picture? rather than a white one? rather than the average digit?* Completeness holds for each, with another difference to share out.
+# The axioms do not choose the baseline; it is part of the question. *Why a three, rather than a black
+# picture? rather than a white one? rather than the average digit?* Completeness holds for each, with
+# another difference to share out.
 #
-# **Claim** (the paper, section 1 and 3). A natural baseline is one where the prediction is neutral; for pictures, black.
-#
-# A candidate is blind where it equals the input: since $x_i-x'_i=0$ there, pixel $i$ gets exactly 0. With the black baseline no black pixel can ever matter, though it is the black *inside* a zero that makes it a zero. Five baselines and the average over many:
+# **Claim** (the paper, section 1, on the need for a baseline). For most networks there is a natural
+# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here?
+
+# %%
+with torch.no_grad():
+    blank = cnn(torch.zeros(1, 1, 28, 28)).softmax(1)[0]
+print(
+    "what the network says of a black picture:",
+    ", ".join(f"{d}: {p:.0%}" for d, p in enumerate(blank.tolist())),
+)
+print(f"with ten classes neutral would be {1 / 10:.0%} each")
+
+# %% [markdown]
+# A candidate is blind where it equals the input: since $x_i-x'_i=0$ there, pixel $i$ gets exactly 0. With
+# the black baseline no black pixel can ever matter, though it is the black *inside* a zero that makes it a
+# zero. Five baselines and the average over many:
 
 # %%
 zero_digit = digits.images[digits.labels == 0][:1]
 train = data.digits(split="train").images
 noise = torch.rand(zero_digit.shape, generator=torch.Generator().manual_seed(0))
 soft = torch.nn.functional.avg_pool2d(zero_digit, 9, 1, 4, count_include_pad=False)
-baselines = {"black": torch.zeros_like(zero_digit), "white": torch.ones_like(zero_digit), "mean digit": train.mean(0, keepdim=True),
-             "blurred": soft, "noise": noise}
-maps = {name: attribution.integrated_gradients(cnn, zero_digit, 0, baseline=b, steps=64) for name, b in baselines.items()}
+baselines = {
+    "black": torch.zeros_like(zero_digit),
+    "white": torch.ones_like(zero_digit),
+    "mean digit": train.mean(0, keepdim=True),
+    "blurred": soft,
+    "noise": noise,
+}
+maps = {
+    name: attribution.integrated_gradients(cnn, zero_digit, 0, baseline=b, steps=64)
+    for name, b in baselines.items()
+}
 many = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:32]]
-each = attribution.integrated_gradients(cnn, zero_digit.expand(32, -1, -1, -1), 0, baseline=many, steps=32)
+each = attribution.integrated_gradients(
+    cnn, zero_digit.expand(32, -1, -1, -1), 0, baseline=many, steps=32
+)
 maps["32 digits"], baselines["32 digits"] = each.mean(0, keepdim=True), many.mean(0, keepdim=True)
 
 titles = list(maps)
-axes = plot.grid([*baselines.values(), *maps.values()], titles=[*titles, *[f"from {t}" for t in titles]], columns=6,
-                 signed=[False] * 6 + [True] * 6)
-plot.describe(axes[0], "Upper row: the baselines black, white, mean digit, blurred, noise, and 32 training digits (their mean is shown). Lower row: the credit of a "
-                       "handwritten zero from each; red speaks for zero, blue against. From black only the strokes get credit, from the others also the dark inside.")
+axes = plot.grid(
+    [*baselines.values(), *maps.values()],
+    titles=[*titles, *[f"from {t}" for t in titles]],
+    columns=6,
+    signed=[False] * 6 + [True] * 6,
+)
+plot.describe(
+    axes[0],
+    "Upper row: the baselines black, white, mean digit, blurred, noise, and 32 training "
+    "digits (their mean is shown). Lower row: the credit of a handwritten zero from each; "
+    "red speaks for zero, blue against. From black only the strokes get credit, from the "
+    "others also the dark inside.",
+)
 
 # %%
 with torch.no_grad():
-    rises = {n: (cnn(zero_digit) - cnn(many if n == "32 digits" else b)).mean(0)[0].item() for n, b in baselines.items()}
+    rises = {
+        n: (cnn(zero_digit) - cnn(many if n == "32 digits" else b)).mean(0)[0].item()
+        for n, b in baselines.items()
+    }
 dark = (zero_digit < 0.05).float()
-pd.DataFrame({"F(x) − F(x′)": rises, "Σ credit": {n: m.sum().item() for n, m in maps.items()},
-              "share of |credit| on dark pixels": {n: ((m.abs() * dark).sum() / m.abs().sum()).item() for n, m in maps.items()}}).round(3)
+pd.DataFrame(
+    {
+        "F(x) − F(x′)": rises,
+        "Σ credit": {n: m.sum().item() for n, m in maps.items()},
+        "share of |credit| on dark pixels": {
+            n: ((m.abs() * dark).sum() / m.abs().sum()).item() for n, m in maps.items()
+        },
+    }
+).round(3)
 
 # %% [markdown]
-# **What to see.** Upper row: baselines; lower row: the credit of the same zero from each, every map on its own scale. From black, the strokes alone have colour, and the last column of the table says that the dark pixels get next to nothing. From the mean digit and from many digits the inside of the zero turns red: *there is no stroke here, where others have one*. Noise baselines give noisy maps.
-# All sums agree with their differences; all six are right answers, to six questions.
+# **What to see.** Upper row: baselines; lower row: the credit of the same zero from each, every map on its
+# own scale. From black, the strokes alone have colour, and the last column of the table says that the dark
+# pixels get next to nothing. From the mean digit and from many digits the inside of the zero turns red:
+# *there is no stroke here, where others have one*. Noise baselines give noisy maps. All sums agree with
+# their differences; all six are right answers, to six questions.
 #
-# **Try it.** The toggle is the baseline; choose another digit (or a photograph, if you have the network for it).
+# **Try it.** The toggle is the baseline; choose another digit (or a photograph, if you have the network for
+# it).
 
 # %% tags=["demo"]
 demos.get("04/baseline").show()
@@ -741,23 +1073,33 @@ demos.get("04/baseline").show()
 # %% [markdown]
 # ### Exercise 4.7 — in two calls ★★☆ · 10 min · 2 points
 #
-# An average over 32 baselines with 32 steps each needs 1,024 gradients. A loop calls the network 1,024 times; a network is happier with a few large batches. Write integrated gradients with **at most two calls** of `f`, whatever `steps` and the number of rows.
+# An average over 32 baselines with 32 steps each needs 1,024 gradients. A loop calls the network 1,024
+# times; a network is happier with a few large batches. Write integrated gradients with **at most two
+# calls** of `f`, whatever `steps` and the number of rows.
+
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.7", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def quick_integrated_gradients(f, x, baseline, steps=32):
     """Integrated gradients with at most two calls of f.  x, baseline: (N, D) → (N, D)"""
     ### BEGIN SOLUTION
     alpha = (torch.arange(steps, dtype=x.dtype) + 0.5) / steps
-    points = (baseline + alpha[:, None, None] * (x - baseline)).reshape(-1, x.shape[1]).detach().requires_grad_(True)
+    points = (
+        (baseline + alpha[:, None, None] * (x - baseline))
+        .reshape(-1, x.shape[1])
+        .detach()
+        .requires_grad_(True)
+    )
     gradient = torch.autograd.grad(f(points).sum(), points)[0]
     return (x - baseline) * gradient.reshape(steps, *x.shape).mean(0)
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check-4.7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("4.7", quick_integrated_gradients);
+check("4.7", quick_integrated_gradients)
 
 # %% [markdown]
-# The library does the same in chunks that fit the processor's cache; this is the function that section 9 uses. Most of it is words.
+# The library does the same in chunks that fit the processor's cache; this is the function that section 9
+# uses. Most of it is words.
 
 # %%
 show_source(attribution.integrated_gradients)
@@ -765,37 +1107,59 @@ show_source(attribution.integrated_gradients)
 # %% [markdown]
 # ## 9 · Applications
 #
-# **Digits.** Five test digits, the credit for the class that the network predicts, black baseline. Red pixels speak for the prediction, blue ones against. The sum of each map is the logit's rise over that of the black picture.
+# **Digits.** Five test digits, the credit for the class that the network predicts, black baseline. Red
+# pixels speak for the prediction, blue ones against. The sum of each map is the logit's rise over that of
+# the black picture.
 
 # %%
 rows = [int((digits.labels == d).nonzero()[0]) for d in (2, 4, 5, 7, 8)]
 shown = digits.images[rows]
 predicted = cnn(shown).argmax(1)
 quick = answer("4.7")
-pick = predicted.repeat(64)  # the class of each row of the batch that the function makes: step by step, digit by digit
 
 
-def class_score(z):
-    """The logit of each row's own class; for a batch of all digits at every step, or of the digits alone."""
-    return cnn(z.view(-1, 1, 28, 28)).gather(1, predicted.repeat(len(z) // len(predicted))[:, None])[:, 0]
+def explain(picture, label):
+    """Integrated gradients of one picture (1, 28, 28) for the logit of ``label``, from black."""
+
+    def logit(rows):
+        return cnn(rows.view(-1, 1, 28, 28))[:, label]
+
+    return quick(logit, picture.view(1, 784), torch.zeros(1, 784), 64).view_as(picture)
 
 
-credit = quick(class_score, shown.flatten(1), torch.zeros(5, 784), 64).view_as(shown)
-axes = plot.grid([*shown, *credit], titles=[f"digit {digits.labels[i]}" for i in rows] + [f"credit for {p}" for p in predicted.tolist()],
-                 columns=5, signed=[False] * 5 + [True] * 5)
-plot.describe(axes[0], "Five handwritten digits and below each its credit map from a black baseline: mostly red strokes with some blue ones.")
+credit = torch.stack([explain(*each) for each in zip(shown, predicted.tolist(), strict=True)])
+axes = plot.grid(
+    [*shown, *credit],
+    titles=[f"digit {digits.labels[i]}" for i in rows]
+    + [f"credit for {p}" for p in predicted.tolist()],
+    columns=5,
+    signed=[False] * 5 + [True] * 5,
+)
+plot.describe(
+    axes[0],
+    "Five handwritten digits and below each its credit map from a black baseline: mostly red "
+    "strokes with some blue ones.",
+)
 gaps = attribution.completeness_gap(cnn, shown, credit, predicted)
 print("completeness gaps (logits):", ", ".join(f"{v:.3f}" for v in gaps.tolist()))
 
 # %% [markdown]
-# **A photograph.** The paper explains an ImageNet classifier. Ours is torchvision's SqueezeNet; its weights do not ship with the course, so the next cell says what it would show if they are not on this machine. As in the paper, the map is summed over the colour channels and the photograph is scaled by it: bright is what counted.
+# **A photograph.** The paper explains an ImageNet classifier. Ours is torchvision's SqueezeNet; its weights
+# do not ship with the course, so the next cell says what it would show if they are not on this machine. As
+# in the paper, the map is summed over the colour channels and the photograph is scaled by it: bright is
+# what counted.
+
 
 # %%
 def photograph(name="chelsea", steps=50):
     """A photograph, its integrated gradients and the photograph seen through them; a note where there is no network for it."""
     if not zoo.cached("squeezenet1_1"):
-        return display(Markdown("*No picture here: the weights of `squeezenet1_1` are not on this machine. With a network connection, "
-                                "`zoo.imagenet(\"squeezenet1_1\")` fetches them (5 MB); then run this cell again.*"))
+        return display(
+            Markdown(
+                "*No picture here: the weights of `squeezenet1_1` are not on this machine. With a network connection, "
+                '`zoo.imagenet("squeezenet1_1")` fetches them (5 MB); then run this cell again.*'
+            )
+        )
     net, preprocess, classes = zoo.imagenet("squeezenet1_1")
     x = preprocess(data.photo(name, 224))
     black = preprocess(torch.zeros(1, 3, 224, 224))
@@ -805,20 +1169,39 @@ def photograph(name="chelsea", steps=50):
     credit = attribution.integrated_gradients(net, x, target, baseline=black, steps=steps)
     size = credit.sum(1).abs()[0]
     seen = data.photo(name, 224)[0] * (size / size.quantile(0.99)).clamp(0, 1)
-    axes = plot.grid([data.photo(name, 224)[0], credit[0], seen], size=2.6, signed=[False, True, False],
-                     titles=[f"{classes[target]} ({logits.softmax(0)[target]:.0%})", "integrated gradients", "photograph × |credit|"])
-    plot.describe(axes[0], f"A photograph of {name}, its integrated gradients for the class {classes[target]}, and the photograph scaled by them.")
+    axes = plot.grid(
+        [data.photo(name, 224)[0], credit[0], seen],
+        size=2.6,
+        signed=[False, True, False],
+        titles=[
+            f"{classes[target]} ({logits.softmax(0)[target]:.0%})",
+            "integrated gradients",
+            "photograph × |credit|",
+        ],
+    )
+    plot.describe(
+        axes[0],
+        f"A photograph of {name}, its integrated gradients for the class {classes[target]}, and "
+        "the photograph scaled by them.",
+    )
     gap = attribution.completeness_gap(net, x, credit, target, baseline=black).item()
-    print(f"F(x) − F(x') = {(logits[target] - net(black)[0, target]).item():.2f}, completeness gap {gap:.3f} at {steps} steps")
+    print(
+        f"F(x) − F(x') = {(logits[target] - net(black)[0, target]).item():.2f}, completeness gap {gap:.3f} at {steps} steps"
+    )
 
 
 photograph()
 
 # %% [markdown]
-# **Sentences.** `sentiment-cnn` reads a short film review and says whether it is positive. Its input is a row of word numbers, of which there is no gradient; we start after the *embedding*, which turns each word into a vector. The baseline is the zero vector, which is also what padding looks like; so padding gets exactly 0.
-# A word's credit is the sum over its vector, for the score “positive minus negative”. By linearity that is the difference of the two logits' credits.
+# **Sentences.** `sentiment-cnn` reads a short film review and says whether it is positive. Its input is a
+# row of word numbers, of which there is no gradient; we start after the *embedding*, which turns each word
+# into a vector. The baseline is the zero vector, which is also what padding looks like; so padding gets
+# exactly 0. A word's credit is the sum over its vector, for the score “positive minus negative”. By
+# linearity that is the difference of the two logits' credits.
 #
-# The reviews come from a grammar that knows what each word is worth: an opinion, a degree (“very”), a negation, or nothing. We can do what nobody can with real reviews: compare with the truth.
+# The reviews come from a grammar that knows what each word is worth, an opinion, a degree (“very”), a
+# negation or nothing; the worth is the word's Shapley value for the grammar's own score. We can do what
+# nobody can with real reviews: compare with the truth.
 
 # %%
 reviews = data.sentences(split="test").take(slice(0, 200))
@@ -829,21 +1212,38 @@ with torch.no_grad():
 
 def word_credit(method, **options):
     """The credit of each word for “positive minus negative”, (N, T)."""
-    return (method(reader.body, vectors, 1, **options) - method(reader.body, vectors, 0, **options)).sum(2)
+    return (
+        method(reader.body, vectors, 1, **options) - method(reader.body, vectors, 0, **options)
+    ).sum(2)
 
 
 found = word_credit(attribution.integrated_gradients, steps=4)  # why so few? see below
 facts = reviews.factors.assign(length=reviews.lengths).sort_values("length", kind="stable")
-kinds = ["opinions == 1 and degrees == 1 and negations == 0 and distractors == 1", "negations == 1 and degrees == 0 and opinions == 2",
-         "opinions == 2 and degrees == 1 and negations == 1"]
+kinds = [
+    "opinions == 1 and degrees == 1 and negations == 0 and distractors == 1",
+    "negations == 1 and degrees == 0 and opinions == 2",
+    "opinions == 2 and degrees == 1 and negations == 1",
+]
 for i in [facts.query(kind).index[0] for kind in kinds]:
     n = int(reviews.lengths[i])
     tokens = [reviews.vocabulary[t] for t in reviews.tokens[i, :n].tolist()]
     display(plot.words(tokens, found[i, :n]))
-    print("truth:", ", ".join(f"{t} {w:+.2g}" for t, w in zip(tokens, reviews.weights[i, :n].tolist(), strict=True) if w), "\n")
+    print(
+        "truth:",
+        ", ".join(
+            f"{t} {w:+.2g}"
+            for t, w in zip(tokens, reviews.weights[i, :n].tolist(), strict=True)
+            if w
+        ),
+        "\n",
+    )
 
 # %% [markdown]
-# **What to see.** Red words speak for *positive*, blue ones against; compare with the line below each, which lists what the grammar says (all other words are worth 0). The two are on different scales: the grammar counts opinions, the network logits. How close are the methods to the truth, over all words of 200 reviews? Scored is the correlation of credit and truth, and how often the word with the largest credit is one that has any worth at all.
+# **What to see.** Red words speak for *positive*, blue ones against; compare with the line below each,
+# which lists what the grammar says (all other words are worth 0). The two are on different scales: the
+# grammar counts opinions, the network logits. How close are the methods to the truth, over all words of 200
+# reviews? Scored is the correlation of credit and truth, and how often the word with the largest credit is
+# one that has any worth at all.
 
 # %%
 real = reviews.tokens > 0
@@ -856,23 +1256,40 @@ def score(credit):
     return truth, (reviews.weights.gather(1, top) != 0).float().mean().item()
 
 
-compared = {"Integrated gradients": found, "DeepLIFT": word_credit(attribution.deep_lift),
-            "Gradient × input": word_credit(attribution.gradient_x_input), "Gradient": word_credit(attribution.gradient),
-            "Guided backprop": word_credit(attribution.guided_backprop)}
-pd.DataFrame({name: score(c) for name, c in compared.items()}, index=["correlation with the truth", "top word has worth"]).T.round(3)
+compared = {
+    "Integrated gradients": found,
+    "DeepLIFT": word_credit(attribution.deep_lift),
+    "Gradient × input": word_credit(attribution.gradient_x_input),
+    "Gradient": word_credit(attribution.gradient),
+    "Guided backprop": word_credit(attribution.guided_backprop),
+}
+pd.DataFrame(
+    {name: score(c) for name, c in compared.items()},
+    index=["correlation with the truth", "top word has worth"],
+).T.round(3)
 
 # %% [markdown]
-# **What to see.** The first three rows agree to the last digit, and that is no accident. This network's convolutions have no biases, so doubling all vectors doubles what arrives at the last layer: on the line from zero to $x$ the gradient never changes. Then the integral is the gradient at
-# $x$, integrated gradients *is* gradient × input (and DeepLIFT too), and one step would do. Biases are what tells these methods apart. On this network they are absent for a reason: padding must say nothing.
+# **What to see.** The first three rows agree to the last digit, and that is no accident. This network's
+# convolutions have no biases, so doubling all vectors doubles what arrives at the last layer: on the line
+# from zero to $x$ the gradient never changes. Then the integral is the gradient at $x$, integrated
+# gradients *is* gradient × input (and DeepLIFT too), and one step would do. Biases are what tells these
+# methods apart. On this network they are absent for a reason: padding must say nothing.
 #
-# The last two rows lack the factor $x-x'$. A word's gradient, summed over its vector, says what would happen if every number in the vector grew alike, which no word does. The axioms knew: both fail completeness.
+# The last two rows lack the factor $x-x'$. A word's gradient, summed over its vector, says what would
+# happen if every number in the vector grew alike, which no word does. The axioms knew: both fail
+# completeness.
 
 # %%
-gap = attribution.completeness_gap(reader.body, vectors, attribution.integrated_gradients(reader.body, vectors, 1, steps=1), 1)
-print(f"integrated gradients with a single step: largest completeness gap over {len(reviews)} reviews {gap.max():.0e}")
+gap = attribution.completeness_gap(
+    reader.body, vectors, attribution.integrated_gradients(reader.body, vectors, 1, steps=1), 1
+)
+print(
+    f"integrated gradients with a single step: largest completeness gap over {len(reviews)} reviews {gap.max():.0e}"
+)
 
 # %% [markdown]
-# One caution: what is scored here is method *and* network together. Where the network itself misreads a negation, a faithful explanation disagrees with the grammar, and rightly so.
+# One caution: what is scored here is method *and* network together. Where the network itself misreads a
+# negation, a faithful explanation disagrees with the grammar, and rightly so.
 #
 # ## The live demo
 #
@@ -891,10 +1308,16 @@ paper = claims.table("04")
 claims.styled(paper.drop(columns="lecture"))
 
 # %% [markdown]
-# **Two rows do not hold as written, both about LRP.** With the bias kept, LRP gives the two networks the same credit; and in either form it gives the ramp's only input nothing, although the paper counts it among the methods that step over flat regions. What the paper calls LRP has a baseline of 0 in mind and no biases; much depends on such details.
+# **Two rows do not hold as written, both about LRP.** With the bias kept, LRP gives the two networks the
+# same credit; and in either form it gives the ramp's only input nothing, although the paper counts it among
+# the methods that step over flat regions. What the paper calls LRP has a baseline of 0 in mind and no
+# biases; much depends on such details.
 #
 # **To take along.**
 # * An attribution is an answer to “why $F(x)$ *rather than* $F(x')$?”. Say which $x'$.
 # * Check the completeness gap. It is one number, and it is cheap.
-# * Axioms are tests that a method can fail, with a witness that fits on a postcard. They do not say that a method which passes shows what you wanted to know.
-# * Theorem 1 singles out integrated gradients among the *path methods*. Occlusion, Shapley values and others play by other rules: lecture 03 and the exercises there go on with them.
+# * Axioms are tests that a method can fail, with a witness that fits on a postcard. They do not say that a
+#   method which passes shows what you wanted to know.
+# * Theorem 1 singles out integrated gradients among the *path methods*. Shapley values average over all
+#   paths along the edges from $x'$ to $x$. That is not a single path, so the theorem does not exclude them;
+#   they keep all six axioms as well, at the price of $2^n$ evaluations for $n$ inputs.

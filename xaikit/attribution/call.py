@@ -15,8 +15,8 @@ from .. import hooks
 from ..errors import UnsupportedLayer
 
 # How much goes through the network at once: small chunks stay in the processor's cache and bound the memory.  8 images or
-# 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never more than 786,432 values (5 photos of 224 × 224).
-_IMAGES, _VALUES, _MOST = 8, 2**15, 3 * 2**18
+# 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never more than 2^20 (6 photos of 224 × 224).
+_IMAGES, _VALUES, _MOST = 8, 2**15, 2**20
 
 
 @contextlib.contextmanager
@@ -144,7 +144,8 @@ class Score:
 
     def per_image(self, function):
         """``function(images, rows)`` for each chunk of the images, joined."""
-        return torch.cat([function(self.x[rows], rows) for rows in self.chunks()])
+        parts = [function(self.x[rows], rows) for rows in self.chunks()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def derivative(scores, points):
@@ -187,8 +188,10 @@ def _check_model(model):
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}; "
                         "wrap a function in a module whose forward calls it")
-    parameters = list(model.parameters())
-    if any(tensor.is_inference() for tensor in (*parameters, *model.buffers())):
+    modules = list(model.modules())
+    parameters = list({id(p): p for m in modules for p in m._parameters.values() if p is not None}.values())
+    buffers = [b for m in modules for b in m._buffers.values() if b is not None]
+    if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
         raise ValueError("the network was made under inference_mode, so that nothing can be differentiated through it; "
                          "make or load it outside")
     return parameters
@@ -204,7 +207,7 @@ def _check_input(x):
         raise ValueError(f"x has shape {tuple(x.shape)}; a batch (N, …) is needed: x[None] makes one of one image")
     if x.numel() == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}: there is nothing in it to explain")
-    if not x.isfinite().all():
+    if not x.sum().isfinite() and not x.isfinite().all():  # the sum is quick, and finite only if all are
         where = (~x.isfinite()).nonzero()[0].tolist()
         raise ValueError(f"x holds {x[tuple(where)].item()} at {where}; clean it first, for example with x.nan_to_num()")
 

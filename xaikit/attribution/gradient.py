@@ -59,7 +59,7 @@ def guided_backprop(model, x, target=None):
     Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015, "Striving for Simplicity", section 3.4, figure 1.
     Raises as ``call.explaining``; UnsupportedLayer for activations like GELU, which have no such rule.
     """
-    return _with_relu_rule(model, x, target, lambda R, x, y: R.clamp(min=0) * y.sign())
+    return _with_relu_rule(model, x, target, lambda R, x, y: R.clamp(min=0).mul_(y.sign()))
 
 
 def deconvnet(model, x, target=None):

@@ -119,9 +119,10 @@ def _curve(path, x, steps, rule):
         raise TypeError(f"path must be a function of alpha, a tensor of points, or None, not {type(path).__name__}")
 
     def curve(alpha):
-        alpha = alpha.to(x)
-        point, velocity = torch.func.jvp(path, (alpha,), (torch.ones_like(alpha),))
+        alpha = alpha.to(x).detach().requires_grad_()
+        point = path(alpha)
         _check_point(point, x, alpha)
+        velocity = _derivative(point, alpha)
         if not velocity.isfinite().all():
             raise ValueError(f"the path's derivative at alpha = {alpha.item():g} is infinite; another rule than {rule!r} may "
                              "keep away from there")
@@ -135,6 +136,15 @@ def _curve(path, x, steps, rule):
     if not torch.equal(start, end) and not any(curve(alpha)[1].any() for alpha in quadrature(3, "gauss")[0]):
         raise ValueError("the path cannot be differentiated: write it in torch operations on alpha, or give points (P, N, …)")
     return curve, alphas, weights
+
+
+def _derivative(point, alpha):
+    """γ′(α), shaped like the point.  The slope of v·γ is linear in v, and its derivative by v is γ′: reverse mode twice."""
+    if not point.requires_grad:
+        return torch.zeros_like(point)
+    v = torch.zeros_like(point, requires_grad=True)
+    slope, = torch.autograd.grad((v * point).sum(), alpha, create_graph=True, allow_unused=True)
+    return torch.zeros_like(point) if slope is None else torch.autograd.grad(slope, v)[0]
 
 
 def _polygon(corners, x, steps, rule):

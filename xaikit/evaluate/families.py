@@ -1,9 +1,11 @@
-"""Small ReLU networks of which the truth is known: equal everywhere, blind to an input, symmetric in two, a weighted sum.
+"""Small ReLU networks of which the truth is known: equal everywhere, blind to an input, symmetric in two, a
+weighted sum.
 
-All are ``nn.Sequential`` in float64 with one output, so that a student can print, read and rerun them.  *Dense* networks take
-(N, D) and read Linear, ReLU, …, Linear; *convolutional* ones take (N, 1, H, W) and read Conv2d (circular), ReLU, global
-average pooling, Flatten, Linear, which is what CAM needs.
+All are ``nn.Sequential`` in float64 with one output, so that a student can print, read and rerun them.
+*Dense* networks take (N, D) and read Linear, ReLU, …, Linear; *convolutional* ones take (N, 1, H, W) and
+read Conv2d (circular), ReLU, global average pooling, Flatten, Linear, which is what CAM needs.
 """
+
 import itertools
 
 import torch
@@ -33,7 +35,8 @@ def layers_of(net):
     return [(m.weight.detach(), m.bias.detach()) for m in net if isinstance(m, nn.Linear | nn.Conv2d)]
 
 
-# The slides' networks (Sundararajan, Taly, Yan 2017, section 2.1 and figure 7) ---------------------------------------
+# The slides' networks (Sundararajan, Taly, Yan 2017, section 2.1 and appendix B) ------------------
+
 
 def flat_beyond_one():
     """f(x) = 1 − ReLU(1 − x): it climbs from 0 to 1 and stays there."""
@@ -41,17 +44,22 @@ def flat_beyond_one():
 
 
 def slides_pair(shift=1.0, weight=((1, 0), (0, 1)), bias=(0, 0)):
-    """f = ReLU(ReLU(u) − s − ReLU(v)) and g = ReLU(ReLU(u − s) − ReLU(v)), equal everywhere for a shift s ≥ 0.
+    """f = ReLU(ReLU(u) − s − ReLU(v)) and g = ReLU(ReLU(u − s) − ReLU(v)), equal everywhere for a shift s ≥
+    0.
 
     u and v are the two rows of ``weight`` · x + ``bias``; on the slides u = x₁, v = x₂, s = 1.
     """
     bias, s, out = torch.as_tensor(bias, dtype=F64), torch.tensor([shift, 0.0], dtype=F64), ([[1.0]], [0.0])
-    return (dense((weight, bias), ([[1.0, -1.0]], [-shift]), out),
-            dense((weight, bias - s), ([[1.0, -1.0]], [0.0]), out))
+    return (
+        dense((weight, bias), ([[1.0, -1.0]], [-shift]), out),
+        dense((weight, bias - s), ([[1.0, -1.0]], [0.0]), out),
+    )
 
 
 class TheoremOne(nn.Module):
-    """The function in the proof of theorem 1, (N, 2) → (N, 1): 0 if min ≤ a, (b − a)² if max ≥ b, else (x₁ − a)(x₂ − a)."""
+    """The function in the proof of theorem 1, (N, 2) → (N, 1): 0 if min ≤ a, (b − a)² if max ≥ b, else (x₁ −
+    a)(x₂ − a).
+    """
 
     def __init__(self, a, b):
         super().__init__()
@@ -61,15 +69,22 @@ class TheoremOne(nn.Module):
         low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
         product = (x - self.a).prod(1, keepdim=True)
         top = torch.full_like(product, (self.b - self.a) ** 2)
-        return torch.where(low <= self.a, torch.zeros_like(product), torch.where(high >= self.b, top, product))
+        return torch.where(
+            low <= self.a, torch.zeros_like(product), torch.where(high >= self.b, top, product)
+        )
 
 
-# Random networks, and others made from them ---------------------------------------------------------------------------
+# Random networks, and others made from them -------------------------------------------------------
+
 
 def random_dense(rng, sizes):
-    """Weights N(0, 2/fan-in), biases N(0, ½): ``sizes`` = (inputs, hidden, …, 1).  ``rng``: numpy Generator."""
-    return dense(*[(rng.normal(0, (2 / a) ** 0.5, (b, a)), rng.normal(0, 0.5**0.5, b))
-                   for a, b in itertools.pairwise(sizes)])
+    """Weights N(0, 2/fan-in), biases N(0, ½): ``sizes`` = (inputs, hidden, …, 1).  ``rng``: of numpy."""
+    return dense(
+        *[
+            (rng.normal(0, (2 / a) ** 0.5, (b, a)), rng.normal(0, 0.5**0.5, b))
+            for a, b in itertools.pairwise(sizes)
+        ]
+    )
 
 
 def random_slides_pair(rng, inputs):
@@ -78,14 +93,19 @@ def random_slides_pair(rng, inputs):
 
 
 def flipped(net, rng):
-    """Equal everywhere: some hidden units of layer 1 turned over, ReLU(z) = z + ReLU(−z), with z = Σ w (ReLU(x) − ReLU(−x)) + b."""
+    """Equal everywhere: some hidden units of layer 1 turned over, ReLU(z) = z + ReLU(−z), with z = Σ w
+    (ReLU(x) − ReLU(−x)) + b.
+    """
     (w1, b1), (w2, b2), *rest = layers_of(net)
     turn = torch.as_tensor(rng.random(len(w1)) < 0.5)
     turn[rng.integers(len(w1))] = True
     sign = torch.where(turn, -1.0, 1.0).to(F64)
     eye = torch.eye(w1.shape[1], dtype=F64)
     through = w2[:, turn] @ w1[turn]  # what z carries straight to layer 2
-    first = torch.cat([w1 * sign[:, None], eye, -eye]), torch.cat([b1 * sign, torch.zeros(2 * len(eye), dtype=F64)])
+    first = (
+        torch.cat([w1 * sign[:, None], eye, -eye]),
+        torch.cat([b1 * sign, torch.zeros(2 * len(eye), dtype=F64)]),
+    )
     second = torch.cat([w2, through, -through], 1), b2 + w2[:, turn] @ b1[turn]
     return dense(first, second, *rest)
 
@@ -97,7 +117,9 @@ def rescaled(net, scale):
 
 
 def weighted_sum(nets, weights):
-    """Σ a_k f_k as one network: the f_k side by side.  All must have the same kinds of layer in the same order."""
+    """Σ a_k f_k as one network: the f_k side by side.  All must have the same kinds of layer in the same
+    order.
+    """
     stacks = [layers_of(net) for net in nets]
     pieces = []
     for depth, level in enumerate(zip(*stacks, strict=True)):
@@ -127,17 +149,28 @@ def blinded(net, i):
     return dense((w, b), *rest)
 
 
-# Convolutional networks for the methods that read maps -----------------------------------------------------------------
+# Convolutional networks for the methods that read maps --------------------------------------------
+
 
 def conv(first, head):
-    """Conv2d (circular padding, odd kernel), ReLU, global average pooling, Flatten, Linear, from two (weight, bias) pairs."""
+    """Conv2d (circular padding, odd kernel), ReLU, global average pooling, Flatten, Linear, from two
+    (weight, bias) pairs.
+    """
     weight = torch.as_tensor(first[0], dtype=F64)
-    layer = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), padding=weight.shape[2] // 2,
-                      padding_mode="circular", dtype=F64)
+    layer = nn.Conv2d(
+        weight.shape[1],
+        weight.shape[0],
+        tuple(weight.shape[2:]),
+        padding=weight.shape[2] // 2,
+        padding_mode="circular",
+        dtype=F64,
+    )
     with torch.no_grad():
         layer.weight.copy_(weight)
         layer.bias.copy_(torch.as_tensor(first[1], dtype=F64))
-    return nn.Sequential(layer, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(*head)).requires_grad_(False)
+    return nn.Sequential(
+        layer, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(*head)
+    ).requires_grad_(False)
 
 
 def flat_beyond_one_image():
@@ -146,14 +179,21 @@ def flat_beyond_one_image():
 
 
 def random_conv(rng, channels=2, taps=2):
-    """A 3 × 3 kernel whose right ``3 − taps`` columns are zero, so that it can move right by one (see ``shifted``)."""
+    """A 3 × 3 kernel whose right ``3 − taps`` columns are zero, so that it can move right by one (see
+    ``shifted``).
+    """
     weight = rng.normal(0, 0.5, (channels, 1, 3, 3))
     weight[..., taps:] = 0
-    return conv((weight, rng.normal(0, 0.5**0.5, channels)), (rng.normal(0, 1, (1, channels)), rng.normal(0, 0.5**0.5, 1)))
+    return conv(
+        (weight, rng.normal(0, 0.5**0.5, channels)),
+        (rng.normal(0, 1, (1, channels)), rng.normal(0, 0.5**0.5, 1)),
+    )
 
 
 def shifted(net):
-    """Equal everywhere: every kernel moved right by one column, which moves the maps left, and the average is the same."""
+    """Equal everywhere: every kernel moved right by one column, which moves the maps left, and the average
+    is the same.
+    """
     first, head = layers_of(net)
     return conv((torch.roll(first[0], 1, dims=-1), first[1]), head)
 
@@ -170,16 +210,23 @@ def formula(net, digits=2):
     pairs = layers_of(net)
     if isinstance(net[0], nn.Conv2d):
         (kernels, bias), (head, out) = pairs
-        lines = [f"map{k + 1} = ReLU(x ∗ kernel{k + 1}{_plus(b, digits)}), kernel{k + 1} = {_matrix(kernels[k, 0], digits)}"
-                 for k, b in enumerate(bias.tolist())]
-        return lines + ["F = " + _affine(head[0], out[0], [f"mean(map{k + 1})" for k in range(len(bias))], digits)]
+        lines = [
+            f"map{k + 1} = ReLU(x ∗ kernel{k + 1}{_plus(b, digits)}), "
+            f"kernel{k + 1} = {_matrix(kernels[k, 0], digits)}"
+            for k, b in enumerate(bias.tolist())
+        ]
+        return lines + [
+            "F = " + _affine(head[0], out[0], [f"mean(map{k + 1})" for k in range(len(bias))], digits)
+        ]
     names, lines = [f"x{i + 1}" for i in range(pairs[0][0].shape[1])], []
     for depth, (weight, bias) in enumerate(pairs):
         if depth == len(pairs) - 1:
             lines.append("F = " + _affine(weight[0], bias[0], names, digits))
             break
         fresh = [f"{'hkuv'[depth % 4]}{j + 1}" for j in range(len(weight))]
-        lines += [f"{n} = ReLU({_affine(w, b, names, digits)})" for n, w, b in zip(fresh, weight, bias, strict=True)]
+        lines += [
+            f"{n} = ReLU({_affine(w, b, names, digits)})" for n, w, b in zip(fresh, weight, bias, strict=True)
+        ]
         names = fresh
     return lines
 

@@ -1,4 +1,5 @@
 """What a cell of the axiom table holds: a network that breaks an axiom, or a note that none was found."""
+
 import textwrap
 from dataclasses import dataclass, field
 
@@ -12,7 +13,9 @@ WIDTH = 72  # characters of a line in a witness's picture
 
 
 class Holds(str):
-    """``"holds"``: no violation among ``.tried`` tries.  ``.worst``: the largest gap met, as a share of the credit's size."""
+    """``"holds"``: no violation among ``.tried`` tries.  ``.worst``: the largest gap met, as a share of the
+    credit's size.
+    """
 
     def __new__(cls, tried, worst):
         self = super().__new__(cls, "holds")
@@ -27,8 +30,10 @@ class Holds(str):
 
     def show(self):
         """What was tried, as a Figure."""
-        return _note(f"No violation in {self.tried} tries.\n\nLargest gap met: {self.worst:.1e} of the credit's size; a violation "
-                     "counts\nfrom 1e-02 on.  This is the outcome of a search, not a proof.")
+        return _note(
+            f"No violation in {self.tried} tries.\n\nLargest gap met: {self.worst:.1e} of the credit's size; "
+            "a violation counts\nfrom 1e-02 on.  This is the outcome of a search, not a proof."
+        )
 
 
 class NotApplicable(str):
@@ -51,9 +56,10 @@ class NotApplicable(str):
 class Witness:
     """A violation that anyone can recompute.
 
-    ``networks``: what was explained (two equal ones; a sum and its terms; or one).  ``x``, ``baseline``: one input without its
-    batch axis.  ``attributions``: flat credit, one tensor per network.  ``violation``: its size, in units of the credit.
-    ``tries``: how many tries it took.  ``features``: the inputs that the axiom speaks of; ``weights``: (a, b) of a sum.
+    ``networks``: what was explained (two equal ones; a sum and its terms; or one).  ``x``, ``baseline``: one
+    input without its batch axis.  ``attributions``: flat credit, one tensor per network.  ``violation``: its
+    size, in units of the credit. ``tries``: how many tries it took.  ``features``: the inputs that the axiom
+    speaks of; ``weights``: (a, b) of a sum.
     """
 
     method: str
@@ -75,10 +81,17 @@ class Witness:
     def dict(self):
         """The same as plain numbers and numpy arrays."""
         return {
-            "method": self.method, "axiom": self.axiom, "text": self.text, "violation": self.violation,
+            "method": self.method,
+            "axiom": self.axiom,
+            "text": self.text,
+            "violation": self.violation,
             "networks": [[(w.numpy(), b.numpy()) for w, b in layers_of(net)] for net in self.networks],
-            "x": self.x.numpy(), "baseline": self.baseline.numpy(), "features": self.features, "weights": self.weights,
-            "attributions": [a.numpy() for a in self.attributions], "values": self.values(),
+            "x": self.x.numpy(),
+            "baseline": self.baseline.numpy(),
+            "features": self.features,
+            "weights": self.weights,
+            "attributions": [a.numpy() for a in self.attributions],
+            "values": self.values(),
         }
 
     def values(self):
@@ -91,10 +104,16 @@ class Witness:
         return {1: ["F"], 2: ["f", "g"], 3: ["a·f₁ + b·f₂", "f₁", "f₂"]}[len(self.networks)]
 
     def show(self):
-        """The witness as a picture: the networks written out, the input, and the credit each input gets.  Returns the Figure."""
-        lines = [*textwrap.wrap(f"{self.method}, {self.axiom}: {self.text}", WIDTH),
-                 *textwrap.wrap(f"(the axiom: {self.says})", WIDTH), "",
-                 f"x  = {_vector(self.x)}", f"x′ = {_vector(self.baseline)}"]
+        """The witness as a picture: the networks written out, the input, and the credit each input gets.
+        Returns the Figure.
+        """
+        lines = [
+            *textwrap.wrap(f"{self.method}, {self.axiom}: {self.text}", WIDTH),
+            *textwrap.wrap(f"(the axiom: {self.says})", WIDTH),
+            "",
+            f"x  = {_vector(self.x)}",
+            f"x′ = {_vector(self.baseline)}",
+        ]
         if self.weights:
             lines.append("a, b = " + ", ".join(f"{w:.3g}" for w in self.weights))
         for name, net, (at_x, at_baseline) in zip(self.names(), self.networks, self.values(), strict=True):
@@ -105,27 +124,54 @@ class Witness:
         height = max(2.2, 0.17 * len(lines) + 0.3, 0.5 + 0.26 * count * len(self.networks))
         fig, (left, right) = plot.subplots(1, 2, size=(9.6, height), gridspec_kw={"width_ratios": [1.45, 1]})
         left.axis("off")
-        left.text(0, 1, "\n".join(line.replace("-", "−") for line in lines), va="top", fontsize=8.5, family="DejaVu Sans Mono",
-                  transform=left.transAxes)
+        left.text(
+            0,
+            1,
+            "\n".join(line.replace("-", "−") for line in lines),
+            va="top",
+            fontsize=8.5,
+            family="DejaVu Sans Mono",
+            transform=left.transAxes,
+        )
         values = {f"x{i + 1}": [float(a[i]) for a in self.attributions] for i in range(count)}
-        plot.bars(values, labels=self.names() if len(self.networks) > 1 else None, ax=right, xlabel="credit (units of F)")
+        plot.bars(
+            values,
+            labels=self.names() if len(self.networks) > 1 else None,
+            ax=right,
+            xlabel="credit (units of F)",
+        )
         if not any(v for row in values.values() for v in row):
             right.set_xlim(-1, 1)
-        plot.describe(fig, f"{self.method} breaks {self.axiom}: {self.text}. Credit at x = {_vector(self.x)}: " + "; ".join(
-            f"{n}: {_vector(a)}" for n, a in zip(self.names(), self.attributions, strict=True)) + ".")
+        plot.describe(
+            fig,
+            f"{self.method} breaks {self.axiom}: {self.text}. Credit at x = {_vector(self.x)}: "
+            + "; ".join(f"{n}: {_vector(a)}" for n, a in zip(self.names(), self.attributions, strict=True))
+            + ".",
+        )
         return fig
 
 
 def styled(table):
     """The axiom table with its verdicts in colour and in words, as HTML for a notebook."""
+
     def colour(cell):
-        return f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
+        return (
+            f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
+        )
 
     def words(cell):
-        return f"✗ {cell.text}" if isinstance(cell, Witness) else f"✓ {cell}" if isinstance(cell, Holds) else str(cell)
+        return (
+            f"✗ {cell.text}".replace("-", "−")
+            if isinstance(cell, Witness)
+            else f"✓ {cell}"
+            if isinstance(cell, Holds)
+            else str(cell)
+        )
 
     look = {"text-align": "left", "font-size": "85%", "max-width": "11em", "white-space": "normal"}
-    html = plot.Html(table.style.set_uuid("axioms").map(colour).format(words).set_properties(**look).to_html())
+    html = plot.Html(
+        table.style.set_uuid("axioms").map(colour).format(words).set_properties(**look).to_html()
+    )
     html.plain = table.map(words).to_string()
     return html
 

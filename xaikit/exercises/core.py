@@ -1,7 +1,7 @@
 """The four nouns: an exercise, one case of it, the verdict on a case, and the result a student sees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Case:
 @dataclass(frozen=True)
 class Verdict:
     """What a case says of an answer. `fraction` in [0, 1]; `status` is "right", "wrong" or "empty" (not
-    attempted).
+    attempted). `fits` are the hints of all known mistakes that give just what came, where that was asked.
     """
 
     fraction: float
@@ -51,6 +51,7 @@ class Verdict:
     expected: str = ""
     came: str = ""
     status: str = ""
+    fits: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if not self.status:
@@ -89,8 +90,8 @@ class Exercise:
     def combine(self, verdicts: list[Verdict]) -> tuple[float, Verdict]:
         """Points for the exercise, by the least fraction over its cases, and the verdict that explains them.
 
-        The explanation is the first failing verdict that recognised a mistake; a case too simple to tell
-        two mistakes apart stays silent, and a later one speaks.
+        A mistake explains an answer if it fits in every case that failed: one that fits here and not there
+        is a coincidence, and a case too simple to tell two mistakes apart is settled by the others.
         """
         if not verdicts:
             return 0.0, Verdict(0.0, "No case was run.")
@@ -106,8 +107,13 @@ class Exercise:
         if not failed:
             hint = "Is there a branch without `return`?"
             return 0.0, Verdict(0.0, "Nothing came back in some of the cases.", hint)
-        best = next((v for v in failed if v.hint), failed[0])
-        return round(self.points * min(v.fraction for v in verdicts), 2), best
+        score = round(self.points * min(v.fraction for v in verdicts), 2)
+        asked = [v for v in failed if v.fits is not None]
+        common = [hint for hint in asked[0].fits if all(hint in v.fits for v in asked)] if asked else []
+        if len(common) == 1:
+            return score, replace(asked[0], hint=common[0])
+        other = next((v for v in failed if v.fits is None and v.hint), failed[0])
+        return score, other if other.fits is None else replace(other, hint="")
 
     def solution(self) -> str:
         """The source text of the library's answer."""

@@ -38,7 +38,7 @@ def unusable(observed) -> Verdict | None:
         )
     if kind == "error":
         error, message, line = (text_of(observed, k) for k in ("error", "message", "line"))
-        if error == "NotImplementedError":
+        if error == "NotImplementedError" and (not message or "raise" in line):  # torch has some of its own
             return Verdict(0.0, "The function says that it is not implemented yet.", status="empty")
         where = f" ({line})" if line else ""
         return Verdict(
@@ -98,10 +98,11 @@ def _remedy(error, message) -> str:
     return ""
 
 
-def read(observed, shape, axes="", instead=None) -> tuple[np.ndarray | None, Verdict | None]:
+def read(observed, shape, axes="", instead=None, steps=0) -> tuple[np.ndarray | None, Verdict | None]:
     """(array, None) where the observation holds finite numbers of `shape`, else (None, verdict).
 
-    `axes` names the shape; `instead` maps other shapes to the hints of the mistakes that lead to them.
+    `axes` names the shape; `instead` maps other shapes to the hints of the mistakes that lead to them, and
+    `steps` is the length of an axis that should be averaged over.
     """
     verdict = unusable(observed)
     if verdict:
@@ -110,12 +111,14 @@ def read(observed, shape, axes="", instead=None) -> tuple[np.ndarray | None, Ver
     if value.dtype.kind not in "biuf":
         return None, Verdict(0.0, "The values are not real numbers.", "Return a tensor of numbers.", expected)
     if value.shape != shape:
+        hint = (instead or {}).get(value.shape) or shape_hint(value.shape, shape, steps)
         return None, Verdict(
             0.0,
             "The result has another shape than asked for.",
-            (instead or {}).get(value.shape) or shape_hint(value.shape, shape),
+            hint,
             expected,
             f"shape {_shape(value.shape)}",
+            fits=None if max(shape, default=1) == 1 else (hint,) if hint else (),
         )
     value = value.astype(np.float64)
     if not np.isfinite(value).all():
@@ -134,8 +137,11 @@ def _shape(shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-def shape_hint(got, shape) -> str:
+def shape_hint(got, shape, steps=0) -> str:
     """What probably went wrong when an array of shape `got` came in place of `shape`."""
+    if max(shape, default=1) == 1:  # where all axes have length 1, which is which cannot be told
+        lost = "An axis got lost in a case where its length is 1: squeeze() drops those too."
+        return lost if len(got) < len(shape) else ""
     if got == shape[::-1]:
         return "The axes are swapped."
     if got == () and shape:
@@ -144,10 +150,10 @@ def shape_hint(got, shape) -> str:
         return "The batch axis is gone: return one row for each row of x, also where there is only one."
     if len(shape) == 2 and got == shape[:1]:
         return "The features were summed away: return one number for each feature."
-    if len(shape) == 1 and got == (1, *shape):
-        return "There is one axis too many: take the single row out of the batch."
-    if len(got) == len(shape) + 1 and (got[1:] == shape or (got[0], *got[2:]) == shape):
+    if len(got) == len(shape) + 1 and steps in got and (got[1:] == shape or (got[0], *got[2:]) == shape):
         return "The axis of the steps is still there: average over it."
+    if got == (1, *shape):
+        return "There is one axis too many: take the first and only entry, [0]. `autograd.grad` gives a tuple."
     if len(shape) == 2 and len(got) == 2 and got[0] == 1 and got[1] == shape[1]:
         return "Only one row came back: it works for a batch of one only."
     return ""
@@ -189,6 +195,7 @@ def decide(value, expected, mistakes=(), tolerance=TOLERANCE, message="", accept
         hint,
         show(expected),
         show(value),
+        fits=tuple(found),
     )
 
 

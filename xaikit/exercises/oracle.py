@@ -95,6 +95,11 @@ def remote(ask: Callable[[dict], dict], inputs: int):
             return Product.apply(grad, ctx.token)
 
         @staticmethod
+        def jvp(ctx, tangent, *_):  # forwards the same products do
+            gradient = Product.apply(tangent.new_ones(len(tangent)), ctx.token)
+            return (gradient * tangent).sum(1), None
+
+        @staticmethod
         def vmap(info, in_dims, x):
             # a function mapped over examples is still one call: fold the mapped axis into the batch
             folded = x.movedim(in_dims[0], 0)

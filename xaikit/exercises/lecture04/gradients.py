@@ -164,11 +164,18 @@ def gap_observe(answer, case):
 def gap_judge(case, observed):
     """Σ attributions − (f(x) − f(x′)) to 1e-3; its size without the sign is as good."""
     credit = case["attributions"]
+    n, over_rows = len(credit), "The sum runs over the rows: sum over the features, axis 1."
+    keeps = "sum(1, keepdim=True) gives (N, 1), and (N, 1) less (N,) gives (N, N): sum without keepdim."
     value, verdict = read(
         observed,
-        credit.shape[:1],
+        (n,),
         "(N,)",
-        {credit.shape[1:]: "The sum runs over the rows: sum over the features, axis 1."},
+        {
+            credit.shape[1:]: over_rows,
+            (n, 1): keeps,
+            (n, n): keeps,
+            credit.shape: "The features are still there: one number for each row, the sum over axis 1.",
+        },
     )
     if verdict:
         return verdict

@@ -1,5 +1,7 @@
 """4.2 and 4.7 integrated gradients: cases, observation, judgement."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .. import functions
@@ -100,6 +102,8 @@ def _integrated_mistakes(case):
     fine = _average(case, functions.midpoints(1000), b, way)[0]
     none = "The baseline is forgotten: the path is x′ + α(x − x′), from the baseline to x."
     mixed = each.reshape(len(x), m, -1).mean(1) if len(x) > 1 else mean
+    unused = "The argument steps is not used, or not as the number of midpoints."
+    shifted = "Off by one: (k − ½)/m goes with k = 1 … m, and (k + ½)/m with k = 0 … m − 1."
     first = np.zeros_like(x)
     first[0] = (way * mean)[0]
     from_zero = _average(case, middle, 0 * b, x)[0]
@@ -123,9 +127,16 @@ def _integrated_mistakes(case):
             way * _average(case, np.linspace(0, 1, m + 1), b, way)[0],
             0.5,
         ),
+        (
+            "Both ends are sampled: linspace(0, 1, m) gives no midpoints; they are (k − ½)/m for k = 1 … m.",
+            way * (left + right) / 2,
+            0.5,
+        ),
         ("The sum is not divided by the number of steps.", way * mean * m),
         ("Off by one: divide by m, the number of midpoints.", way * mean * m / (m + 1)),
         ("Off by one: divide by m, the number of midpoints.", way * mean * m / max(m - 1, 1)),
+        (shifted, way * _average(case, middle + 1 / m, b, way)[0]),
+        (shifted, way * _average(case, middle - 1 / m, b, way)[0]),
         ("Off by one: a step is missing at one end, k runs over m values.", way * each[:-1].sum(0) / m),
         ("Off by one: a step is missing at one end, k runs over m values.", way * each[1:].sum(0) / m),
         (none, x * from_zero),
@@ -154,12 +165,8 @@ def _integrated_mistakes(case):
             way * mixed,
             0.25,
         ),
-        ("The argument steps is not used: the sum has a fixed number of steps.", way * fine, 0.5),
-        (
-            "The argument steps is not used: the sum has a fixed number of steps.",
-            way * _average(case, functions.midpoints(32), b, way)[0],
-            0.5,
-        ),
+        (unused, way * fine, 0.5),
+        (unused, way * _average(case, functions.midpoints(32), b, way)[0], 0.5),
         ("The size without the sign: drop the abs().", np.abs(way * mean)),
     ]
     return way * mean, mistakes
@@ -170,8 +177,9 @@ def integrated_judge(case, observed):
     f(x′).
     """
     left_over = "You averaged over the rows, and the axis of the steps is left: average over the steps."
+    steps = int(case["steps"])
     value, verdict = read(
-        observed, case["x"].shape, "(N, D)", {(int(case["steps"]), case["x"].shape[1]): left_over}
+        observed, case["x"].shape, "(N, D)", {(steps, case["x"].shape[1]): left_over}, steps
     )
     if verdict:
         return verdict
@@ -183,9 +191,7 @@ def integrated_judge(case, observed):
     if verdict.fraction < 1 and not close(total, moved, 0.05):
         row = int(np.argmax(np.abs(total - moved)))
         gap = f" The credits of row {row} add up to {total[row]:.4g}; f(x) − f(x′) is {moved[row]:.4g}."
-        verdict = Verdict(
-            verdict.fraction, verdict.message + gap, verdict.hint, verdict.expected, verdict.came
-        )
+        verdict = replace(verdict, message=verdict.message + gap)
     return changed(observed, verdict, ("f", "x", "baseline"))
 
 

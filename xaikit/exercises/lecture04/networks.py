@@ -11,29 +11,39 @@ def layers_from(network) -> list:
     """(weight, bias) tensors or lists of a network given as such a list, or as an nn.Sequential of Linear
     and ReLU.
     """
+    import torch
     from torch import nn
 
     if not isinstance(network, nn.Module):
         return [tuple(layer) for layer in network]
     if not isinstance(network, nn.Sequential):
         raise ValueError(f"a {type(network).__name__}: only an nn.Sequential can be taken apart")
+    parts = [p for p in _flat(network) if not isinstance(p, (nn.Identity, nn.Flatten))]
+    width = next((p.in_features for p in parts if isinstance(p, nn.Linear)), 1)
     layers, bent = [], True
-    for part in network:
+    for part in parts + [None] * any(isinstance(p, nn.ReLU) for p in parts[-1:]):
         if isinstance(part, nn.Linear):
-            if not bent:
-                raise ValueError("two Linear layers in a row: put a ReLU between them")
-            bias = part.bias if part.bias is not None else [0.0] * part.out_features
-            layers.append((part.weight, bias))
-            bent = False
-        elif isinstance(part, nn.ReLU):
-            if bent:
-                raise ValueError("a ReLU must follow a Linear layer")
-            bent = True
-        elif not isinstance(part, (nn.Identity, nn.Flatten)):
+            weight = part.weight.detach().double()
+            bias = weight.new_zeros(len(weight)) if part.bias is None else part.bias.detach().double()
+            if not bent:  # two Linear layers in a row are one
+                before, shift = layers.pop()
+                weight, bias = weight @ before, weight @ shift + bias
+            layers.append((weight, bias))
+        elif part is None or isinstance(part, nn.ReLU):
+            if bent:  # before a ReLU without a Linear layer, and after the last, a layer that changes nothing
+                size = len(layers[-1][0]) if layers else width
+                layers.append((torch.eye(size).double(), torch.zeros(size).double()))
+        else:
             raise ValueError(f"a {type(part).__name__} layer: only Linear and ReLU are allowed")
-    if bent and layers:  # a ReLU at the very end: one more layer that changes nothing follows it
-        layers.append(([[1.0]], [0.0]))
+        bent = isinstance(part, nn.ReLU)
     return layers
+
+
+def _flat(network):
+    from torch import nn
+
+    for part in network:
+        yield from _flat(part) if isinstance(part, nn.Sequential) else [part]
 
 
 def as_module(layers):

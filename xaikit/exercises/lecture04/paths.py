@@ -1,5 +1,7 @@
 """4.4 path gradients and 4.6 a path that breaks symmetry: cases, observation, judgement."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .. import functions
@@ -8,7 +10,11 @@ from ..judging import changed, close, decide, read, show
 from .gradients import _draw, _random_polynomial
 
 PRODUCT = functions.polynomial(2, A=[[0.0, 1.0], [1.0, 0.0]])  # f(x₁, x₂) = x₁·x₂
-SAMPLES = 2001
+# even steps, and ever finer ones to both ends: there α^p and 1 − (1 − α)^p with a small p are steep
+ALPHA = np.concatenate([np.linspace(0, 1, 10_001), np.geomspace(1e-30, 1e-3, 700)])
+ALPHA = np.unique(np.float32(np.append(ALPHA, 1 - np.geomspace(2.0**-24, 1e-3, 200)))).astype(np.float64)
+SAMPLES, AGAIN = len(ALPHA), [1000, 1900, 3003, 4567]  # and some of them on their own
+JUMP = 0.01  # of the way from baseline to x, the longest step between neighbours
 MARGIN = 0.05  # of (x₁ − x′₁)², the area of the box
 
 
@@ -90,11 +96,9 @@ def path_judge(case, observed):
     """The integral itself (4000 midpoints in float64) to 1e-3 or 30/m², whichever is larger."""
     gradient, point, speed = _along(case, functions.midpoints(4_000))
     inputs, m = point.shape[1], int(case["steps"])
-    value, verdict = read(observed, (inputs,), "(D,)")
+    summed = "The features are summed: each keeps its own credit; sum over the steps only."
+    value, verdict = read(observed, (inputs,), "(D,)", {(): summed, (m,): summed}, m)
     if verdict:
-        if verdict.came == "shape ()":
-            hint = "The features are summed: each keeps its own credit; sum over the steps only."
-            verdict = Verdict(0.0, verdict.message, hint, verdict.expected, verdict.came)
         return verdict
     expected = (gradient * speed).mean(0)
     ends = functions.points(case.data, [0.0, 1.0])[0]
@@ -128,6 +132,10 @@ def path_judge(case, observed):
             "γ′ is that of the end of the path for every step: take it at each midpoint.",
             gradient.mean(0) * speed[-1],
         ),
+        (
+            "γ′ is that of the end of the path for every step: take it at each midpoint.",
+            gradient.mean(0) * middle[2][-1],
+        ),
         ("The gradient is that of the end of the path: take it at each midpoint.", gradient[-1] * way),
         ("A direction lost its sign: γ′ may be negative.", (gradient * np.abs(speed)).mean(0)),
     ]
@@ -138,9 +146,7 @@ def path_judge(case, observed):
         total = float(value.sum())
     if verdict.fraction < 1 and not close(total, moved, 5 * tolerance):
         text = f" The credits add up to {total:.4g}; f moves by {moved:.4g} along the path."
-        verdict = Verdict(
-            verdict.fraction, verdict.message + text, verdict.hint, verdict.expected, verdict.came
-        )
+        verdict = replace(verdict, message=verdict.message + text)
     return changed(observed, verdict, ())
 
 
@@ -164,15 +170,22 @@ def bent_cases(seed):
 
 
 def bent_observe(answer, case):
-    """Call the answer on 2001 values of α from 0 to 1, the baseline and x."""
+    """Call the answer on `ALPHA`, the baseline and x; and once more on four of its values (``again``)."""
     from ..observe import call, tensor
 
-    return call(answer, tensor(np.linspace(0, 1, SAMPLES)), tensor(case["baseline"]), tensor(case["x"]))
+    first, again = (
+        call(answer, tensor(alpha), tensor(case["baseline"]), tensor(case["x"]))
+        for alpha in (ALPHA, ALPHA[AGAIN])
+    )
+    if first["kind"] == again["kind"] == "array":
+        return {**first, "again": again["value"]}
+    return first if first["kind"] != "array" else again
 
 
 def bent_judge(case, observed):
-    """Ends within 1e-3; no jump above 5 % of the way between neighbours among 2001 points; the credits on
-    x₁·x₂, integrated exactly between the points, differ by at least 5 % of (x₁ − x′₁)².
+    """Ends within 1e-3; the same point for the same α, asked for alone or among others; no step between
+    neighbours above 1 % of the way; the credits on x₁·x₂, integrated exactly between the points, differ by
+    at least 5 % of (x₁ − x′₁)².
     """
     baseline, x = case["baseline"], case["x"]
     way = float(x[0] - baseline[0])
@@ -182,16 +195,25 @@ def bent_judge(case, observed):
     ends, wanted = value[[0, -1]], np.stack([baseline, x])
     if not close(ends, wanted):
         return _wrong_ends(case, ends, wanted)
+    again = read({"kind": "array", "value": observed.get("again")}, (len(AGAIN), 2))[0]
+    if again is None or not close(again, value[AGAIN]):
+        return Verdict(
+            0.0,
+            "Asked for four values of α only, the path goes elsewhere.",
+            "Use the values in alpha, each for itself: not their number, their largest or their place.",
+            show(value[AGAIN]),
+            "" if again is None else show(again),
+        )
     with np.errstate(all="ignore"):
         steps = np.diff(value, axis=0)
         length = np.sqrt((steps**2).sum(1))
-        jump, at = float(length.max()), int(length.argmax()) / (SAMPLES - 1)
+        jump, at = float(length.max()), ALPHA[int(length.argmax())]
         middle = (value[1:] + value[:-1]) / 2
         credit = (middle[:, ::-1] * steps).sum(
             0
         )  # ∂(x₁x₂)/∂x₁ = x₂: exact on the straight pieces between the points
         apart = float(np.abs(value[:, 0] - value[:, 1]).max())
-    if jump > 0.05 * np.sqrt(2) * way:
+    if jump > JUMP * way:
         return Verdict(
             0.0,
             f"The path jumps at α ≈ {at:.3f}, {case.note}.",

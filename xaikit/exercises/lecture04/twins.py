@@ -1,8 +1,9 @@
 """4.5 two networks that are equal everywhere and that DeepLIFT tells apart: cases, observation, judgement.
 
-The judge gets plain layers and rebuilds the networks itself. What it tests: the two agree to 1e-6 (relative
-to their size) on points drawn from boxes of half-width 1, 10 and 1000, on the integer grid, and on both
-sides of kinks found along random lines; DeepLIFT's rescale rule, from the zero baseline, differs at some
+The judge gets plain layers and rebuilds the networks itself. What it tests: the two agree (to 3e-6 of how
+far the output moves at such a distance, room for float32) on points drawn from boxes of half-width 1, 10
+and 1000, on the integer grid, and on random lines from end to end: all kinks of both networks along a line
+are found exactly, and between two of them both are straight. Half of the lines run along kinks. DeepLIFT's rescale rule, from the zero baseline, differs at some
 point by at least 5 % of what the output moved there. The slide's own pair does not count, nor does that
 pair with its inputs swapped, beside unused ones, or its output rescaled.
 """
@@ -14,6 +15,7 @@ from ..judging import kind_of, read, show, text_of, unusable
 from .networks import DEEPEST
 
 WIDEST, LARGEST_WEIGHT, MARGIN = 64, 1e3, 0.05
+EQUAL, LINES, KNOTS, FAR = 3e-6, 40, 400, 1e6
 
 
 def twin_cases(seed):
@@ -87,24 +89,71 @@ def rescale(layers, x, tie=0.0) -> np.ndarray:
     return back * x
 
 
-def _points(rng, inputs, networks):
-    """Where the networks are compared: boxes, a grid, and both sides of the kinks along random lines."""
+def _points(rng, inputs):
+    """Where the credits are compared, and the networks: boxes, a grid, the axes."""
     sets = [rng.uniform(-w, w, size=(n, inputs)) for w, n in ((1, 500), (10, 3000), (1000, 500))]
     sets.append(rng.integers(-4, 5, size=(1500, inputs)).astype(float))
     sets.append(rng.uniform(-10, 10, size=(300, 1)) * np.eye(inputs)[rng.integers(inputs, size=300)])
-    for _ in range(20):
-        start, way = rng.uniform(-10, 10, size=(2, inputs))
-        line = start + np.linspace(-1, 1, 200)[:, None] * way
-        for layers in networks:
-            for z in _hidden(layers, line)[0]:
-                kinks = np.unique(np.nonzero((z[1:] > 0) != (z[:-1] > 0))[0])[:8]
-                sets.append(line[kinks])
-                sets.append(line[kinks + 1])
+    return np.concatenate(sets)
+
+
+def _knots(networks, start, way):
+    """All t, to |t| = `FAR`, at which a ReLU switches along start + t·way, layer after layer."""
+    found = [np.zeros(1)]
+    for layers in networks:
+        t = np.zeros(1)
+        for i in range(len(layers) - 1):
+            t = np.concatenate([[t[0] - 1], t, [t[-1] + 1]])  # straight from here on, on both sides
+            z = _hidden(layers[: i + 2], start + t[:, None] * way)[0][i]
+            a, b, gap = z[:-1], z[1:], np.diff(t)[:, None]
+            share = a / np.where(a == b, np.nan, a - b)
+            inside = (share >= 0) & (share <= 1)
+            inside[0] |= share[0] < 0
+            inside[-1] |= share[-1] > 1
+            zeros = (t[:-1, None] + share * gap)[inside]
+            t = np.unique(np.append(t[1:-1], zeros[np.abs(zeros) <= FAR]))
+            t = t[:: len(t) // KNOTS + 1]
+        found.append(t)
+    return np.unique(np.concatenate(found))
+
+
+def _normals(networks, x):
+    """Of the ReLUs that switch at the point x: the directions across their kinks."""
+    found = []
+    for layers in networks:
+        slope, h = np.eye(len(x)), x
+        for weight, bias in layers[:-1]:
+            z, slope = weight @ h + bias, weight @ slope
+            size = np.abs(weight) @ np.abs(h) + np.abs(bias)
+            found += [n / np.linalg.norm(n) for n in slope[np.abs(z) <= 1e-9 * (1 + size)] if np.abs(n).max() > 1e-12]
+            h, slope = np.maximum(z, 0), slope * (z > 0)[:, None]
+    return found
+
+
+def _lines(rng, inputs, networks):
+    """Kinks along random lines, and points between and beyond; then along a line that stays on one of those
+    kinks, then on one more, until no direction is left.
+    """
+    sets = []
+    for _ in range(LINES):
+        start, across = rng.uniform(-10, 10, size=inputs), np.zeros((0, inputs))
+        for _ in range(inputs):
+            way = rng.normal(size=inputs)
+            way -= np.linalg.pinv(across) @ (across @ way)
+            way /= np.linalg.norm(way)
+            t = _knots(networks, start, way)
+            beyond = [t[0] - 1, 2 * t[0] - 1e3, t[-1] + 1, 2 * t[-1] + 1e3]
+            sets.append(start + np.concatenate([t, (t[1:] + t[:-1]) / 2, beyond])[:, None] * way)
+            start = start + rng.choice(t) * way
+            kinks = [n for n in _normals(networks, start) if abs(n @ way) > 1e-9]
+            if not kinks:
+                break
+            across = np.vstack([across, kinks[rng.integers(len(kinks))]])
     return np.concatenate(sets)
 
 
 def _is_slide(x, y) -> bool:
-    """Whether y is a·s + c with s the slide's function of some two of the inputs, a ≠ 0."""
+    """Whether y is a·s + c, to one in a thousand, with s the slide's function of some two of the inputs."""
     inputs = x.shape[1]
     relu = np.maximum(x, 0)
     for i in range(inputs):
@@ -112,9 +161,8 @@ def _is_slide(x, y) -> bool:
             s = np.maximum(relu[:, i] - 1 - relu[:, j], 0)
             if i != j:
                 design = np.stack([s, np.ones_like(s)], 1)
-                if np.abs(design @ np.linalg.lstsq(design, y, rcond=None)[0] - y).max() < 1e-6 * (
-                    1 + np.abs(y).max()
-                ):
+                rest = np.abs(design @ np.linalg.lstsq(design, y, rcond=None)[0] - y).max()
+                if rest < 1e-3 * np.ptp(y):
                     return True
     return False
 
@@ -159,18 +207,25 @@ def twin_judge(case, observed):
             " most).",
         )
     with np.errstate(all="ignore"):
-        return _compare(f, g, _points(np.random.default_rng(int(case["judge.seed"])), inputs, pair))
+        rng = np.random.default_rng(int(case["judge.seed"]))
+        return _compare(f, g, _points(rng, inputs), _lines(rng, inputs, pair))
 
 
-def _compare(f, g, x):
-    of_f, of_g = _hidden(f, x)[1], _hidden(g, x)[1]
-    off = np.abs(of_f - of_g) / (1 + np.abs(of_f))
-    if not (off <= 1e-6).all():
-        differ = np.nonzero(~(off <= 1e-6))[0]
+def _compare(f, g, x, lines):
+    origin = _hidden(f, 0 * x[:1])[1]
+    moved = np.abs(_hidden(f, x)[1] - origin)
+    scale = (moved / (1 + np.abs(x).max(1))).max()  # how far the output moves, for each unit of x
+    if scale <= 1e-9 * (1 + np.abs(origin[0])):
+        scale = 0.0
+    everywhere = np.concatenate([x, lines])
+    of_f, of_g = _hidden(f, everywhere)[1], _hidden(g, everywhere)[1]
+    off = np.abs(of_f - of_g) / (1 + np.abs(everywhere).max(1)) / (scale or 1.0)
+    if not (off <= EQUAL).all():
+        x, differ = everywhere, np.nonzero(~(off <= EQUAL))[0]
         worst = differ[np.argmin(np.abs(x[differ]).sum(1))]  # the simplest point, not the largest difference
         inner = np.abs(x).max(1) <= 1
-        near = (off[inner] <= 1e-6).all() and np.ptp(of_f[inner]) > 1e-6
-        positive = (off[(x >= 0).all(1)] <= 1e-6).all()
+        near = (off[inner] <= EQUAL).all() and np.ptp(of_f[inner]) > 1e-6
+        positive = (off[(x >= 0).all(1)] <= EQUAL).all()
         hint = "Check each identity that you used by hand at this point, layer by layer."
         if near:
             hint = "They agree near the origin only: a ReLU switches further out in one and not in the other."
@@ -181,18 +236,18 @@ def _compare(f, g, x):
             )
         return Verdict(
             0.0,
-            f"The networks differ: at x = {show(x[worst])}.",
+            f"The networks differ: at x = {show(np.round(x[worst], 9) + 0.0)}.",
             hint,
             f"g = f = {of_f[worst]:.6g}",
             f"g = {of_g[worst]:.6g}",
         )
-    if np.ptp(of_f) < 1e-6:
+    if not scale:
         return Verdict(
             0.0,
             "The networks are equal, and constant.",
             "Nothing moves, so no feature gets credit: let f depend on x.",
         )
-    if _is_slide(x[:4000], of_f[:4000]):
+    if _is_slide(x[:3500], of_f[:3500]):
         return Verdict(
             0.0,
             "That is the slide's pair, ReLU(ReLU(x₁) − 1 − ReLU(x₂)).",
@@ -200,11 +255,10 @@ def _compare(f, g, x):
             " inputs, a maximum …",
         )
     credit_f, credit_g = rescale(f, x), rescale(g, x)
-    moved = np.abs(of_f - _hidden(f, 0 * x[:1])[1])
     # at a kink DeepLIFT's slope is a convention: a difference counts if it is there whatever the convention
     ties = [np.abs(rescale(f, x, p) - rescale(g, x, q)).max(1) for p in (0.0, 1.0) for q in (0.0, 1.0)]
-    apart = np.min(ties, axis=0) / np.maximum(moved, 1e-3)
-    apart[moved < 1e-3] = 0
+    apart = np.min(ties, axis=0) / moved
+    apart[moved < 1e-3 * scale * (1 + np.abs(x).max(1))] = 0
     apart = np.nan_to_num(apart, posinf=0.0)
     best = int(np.argmax(apart))
     if not apart[best] >= MARGIN:
