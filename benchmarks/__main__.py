@@ -1,4 +1,6 @@
-"""``python -m benchmarks [name …]``: every method against captum and zennit, and how long a reader waits.  About 3 minutes."""
+"""``python -m benchmarks [name …]``: every method against captum and zennit, and how long a reader waits.
+About 3 minutes."""
+
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,7 +28,10 @@ def main(only):
     began = time.perf_counter()
     torch.set_num_threads(1)
     missed = []
-    print("Multiples of one forward-and-backward pass to the input (fb), processor time, one thread, medians of runs in turn.")
+    print(
+        "Multiples of one forward-and-backward pass to the input (fb), processor time, one thread, "
+        "medians of runs in turn."
+    )
     for name, net, x, repeats in contest.networks():
         if only and not any(word in name for word in only):
             continue
@@ -36,14 +41,21 @@ def main(only):
         for method, row in results.items():
             asked, met = "", None
             if method in goals.GOALS and isinstance(row["ours"], float):
-                asked, met = goals.GOALS[method](row, large=x.shape[-1] > 100, single=len(x) == 1,
-                                                 gaps=contest.gaps(net, x) if method == "integrated_gradients" else None)
+                asked, met = goals.GOALS[method](
+                    row,
+                    large=x.shape[-1] > 100,
+                    single=len(x) == 1,
+                    gaps=contest.gaps(net, x) if method == "integrated_gradients" else None,
+                )
             if met is False:
                 missed.append(f"{method} on {name}")
             _line(method, *(_cell(row.get(who)) for who in ("ours", "captum", "zennit")), _MARK[met], asked)
     if not only:
         missed += _waiting()
-    print(f"\n{time.perf_counter() - began:.0f} s.  " + (f"Missed: {'; '.join(missed)}" if missed else "Every goal met."))
+    print(
+        f"\n{time.perf_counter() - began:.0f} s.  "
+        + (f"Missed: {'; '.join(missed)}" if missed else "Every goal met.")
+    )
 
 
 def _waiting():

@@ -1,4 +1,5 @@
 """One contest: a network, an input, and for each method the ways to compute it, ours and the peers'."""
+
 import gc
 import math
 import statistics
@@ -19,18 +20,30 @@ STEPS, SAMPLES = 16, 8
 
 
 def networks():
-    """(name, network, input, repeats) with random weights, frozen: nobody is charged for gradients to the weights."""
+    """(name, network, input, repeats) with random weights, frozen: nobody is charged for gradients to the
+    weights."""
     from torchvision.models import resnet18, squeezenet1_1
 
     torch.manual_seed(0)
     small = nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-    contests = [("3 convolutions, 1 image 32²", small, torch.rand(1, 3, 32, 32), 15),
-                ("3 convolutions, 64 images", small, torch.rand(64, 3, 32, 32), 5),
-                ("squeezenet1_1, 1 image 224²", squeezenet1_1(weights=None), torch.rand(1, 3, 224, 224), 7),
-                ("resnet18, 1 image 224²", resnet18(weights=None), torch.rand(1, 3, 224, 224), 7)]
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+    contests = [
+        ("3 convolutions, 1 image 32²", small, torch.rand(1, 3, 32, 32), 15),
+        ("3 convolutions, 64 images", small, torch.rand(64, 3, 32, 32), 5),
+        ("squeezenet1_1, 1 image 224²", squeezenet1_1(weights=None), torch.rand(1, 3, 224, 224), 7),
+        ("resnet18, 1 image 224²", resnet18(weights=None), torch.rand(1, 3, 224, 224), 7),
+    ]
     return [(name, net.eval().requires_grad_(False), x, repeats) for name, net, x, repeats in contests]
 
 
@@ -57,6 +70,7 @@ def entries(net, x, target):
         def run():
             with attributor(model=net, composite=composite, **options) as attribute:
                 return attribute(x.clone(), seed)[1]
+
         return {"zennit": run}
 
     pool = [(types.Activation, rules.Pass()), (types.AvgPool, rules.Norm())]
@@ -72,21 +86,35 @@ def entries(net, x, target):
     return {
         "gradient": ours("gradient") | cap(captum.Saliency(net), abs=False) | zen(),
         "gradient_x_input": ours("gradient_x_input") | cap(captum.InputXGradient(net)),
-        "smoothgrad": ours("smoothgrad", samples=SAMPLES) | zen(zennit.SmoothGrad, n_iter=SAMPLES) | cap(
-            captum.NoiseTunnel(captum.Saliency(net)), nt_samples=SAMPLES, nt_type="smoothgrad", stdevs=0.15, abs=False),
-        "guided_backprop": ours("guided_backprop") | cap(captum.GuidedBackprop(net))
+        "smoothgrad": ours("smoothgrad", samples=SAMPLES)
+        | zen(zennit.SmoothGrad, n_iter=SAMPLES)
+        | cap(
+            captum.NoiseTunnel(captum.Saliency(net)),
+            nt_samples=SAMPLES,
+            nt_type="smoothgrad",
+            stdevs=0.15,
+            abs=False,
+        ),
+        "guided_backprop": ours("guided_backprop")
+        | cap(captum.GuidedBackprop(net))
         | zen(composite=composites.GuidedBackprop()),
-        "deconvnet": ours("deconvnet") | cap(captum.Deconvolution(net)) | zen(composite=composites.DeconvNet()),
+        "deconvnet": ours("deconvnet")
+        | cap(captum.Deconvolution(net))
+        | zen(composite=composites.DeconvNet()),
         "cam": ours("cam"),
         "grad_cam": ours("grad_cam") | {"captum": grad_cam},
-        "occlusion": ours("occlusion", window=side, stride=side) | zen(zennit.Occlusion, window=side, stride=side)
+        "occlusion": ours("occlusion", window=side, stride=side)
+        | zen(zennit.Occlusion, window=side, stride=side)
         | cap(captum.Occlusion(net), sliding_window_shapes=box, strides=box),
         "integrated_gradients": ours("integrated_gradients", steps=STEPS, rule="gauss")
-        | cap(captum.IntegratedGradients(net), n_steps=STEPS) | zen(zennit.IntegratedGradients, n_iter=STEPS),
+        | cap(captum.IntegratedGradients(net), n_steps=STEPS)
+        | zen(zennit.IntegratedGradients, n_iter=STEPS),
         "deep_lift": ours("deep_lift") | cap(captum.DeepLift(net)),
-        "lrp_epsilon": ours("lrp_epsilon", eps=1e-6) | cap(captum.LRP(net)) | zen(
-            composite=layer_map(rules.Epsilon(1e-6))),
-        "lrp_alpha_beta": ours("lrp_alpha_beta", alpha=2.0) | zen(composite=layer_map(rules.AlphaBeta(2.0, 1.0))),
+        "lrp_epsilon": ours("lrp_epsilon", eps=1e-6)
+        | cap(captum.LRP(net))
+        | zen(composite=layer_map(rules.Epsilon(1e-6))),
+        "lrp_alpha_beta": ours("lrp_alpha_beta", alpha=2.0)
+        | zen(composite=layer_map(rules.AlphaBeta(2.0, 1.0))),
     }
 
 
@@ -125,13 +153,18 @@ def contest(net, x, repeats):
         finally:
             gc.enable()
     unit = statistics.median(times["", "fb"])
-    results = {method: {who: failed.get((method, who)) or statistics.median(times[method, who]) / unit for who in ways}
-               for method, ways in table.items()}
+    results = {
+        method: {
+            who: failed.get((method, who)) or statistics.median(times[method, who]) / unit for who in ways
+        }
+        for method, ways in table.items()
+    }
     return results, unit
 
 
 def gaps(net, x):
-    """Completeness gap (mean over the images) of integrated gradients with the same number of steps: ours and captum's."""
+    """Completeness gap (mean over the images) of integrated gradients with the same number of steps: ours
+    and captum's."""
     ours = attribution.integrated_gradients(net, x, 3, steps=STEPS, rule="gauss")
     theirs = captum.IntegratedGradients(net).attribute(x, target=3, n_steps=STEPS)
     return [attribution.completeness_gap(net, x, a, 3).mean().item() for a in (ours, theirs)]

@@ -1,4 +1,5 @@
-"""What is fast enough: one function for each method, from the measured multiples to (what is asked, met or not)."""
+"""What is fast enough: one function for each method, from the measured multiples to (what is asked, met or
+not)."""
 
 
 def _peers(row):
@@ -16,7 +17,10 @@ def _guided(row, large, **_):
 
 def _share_of_best(share):
     def goal(row, **_):
-        return (f"≤ {share:g} × best peer" if share != 1 else "≤ best peer"), row["ours"] <= share * _best(row)
+        return (f"≤ {share:g} × best peer" if share != 1 else "≤ best peer"), row["ours"] <= share * _best(
+            row
+        )
+
     return goal
 
 
@@ -36,6 +40,11 @@ def _alpha_beta(row, **_):
 
 
 GOALS = {
-    "guided_backprop": _guided, "deconvnet": _guided, "grad_cam": _share_of_best(1), "occlusion": _occlusion,
-    "integrated_gradients": _integrated, "lrp_epsilon": _share_of_best(0.75), "lrp_alpha_beta": _alpha_beta,
+    "guided_backprop": _guided,
+    "deconvnet": _guided,
+    "grad_cam": _share_of_best(1),
+    "occlusion": _occlusion,
+    "integrated_gradients": _integrated,
+    "lrp_epsilon": _share_of_best(0.75),
+    "lrp_alpha_beta": _alpha_beta,
 }

@@ -1,4 +1,5 @@
 """What a reader waits for: the import, and a slider's picture."""
+
 import importlib.util
 import statistics
 import subprocess
@@ -9,8 +10,14 @@ import time
 def import_seconds(statement="import xaikit", repeats=3):
     """Processor time of an import in a fresh interpreter, median."""
     code = f"import time; start = time.process_time(); {statement}; print(time.process_time() - start)"
-    return statistics.median(float(subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True,
-                                                  text=True, check=True).stdout) for _ in range(repeats))
+    return statistics.median(
+        float(
+            subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for _ in range(repeats)
+    )
 
 
 def slider_seconds(method, repeats=7):
@@ -21,6 +28,7 @@ def slider_seconds(method, repeats=7):
     if importlib.util.find_spec("xaikit.demos") is None:
         return None, "no demos yet"
     from xaikit import demos
+
     try:
         demo = demos.get("04")
         values = {name: control.default for name, control in demo.controls.items()} | {"method": method}

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from xaikit.exercises import get
+
 
 def grad(f, x):
     x = x.detach().clone().requires_grad_(True)
@@ -84,6 +86,23 @@ def one_sided_without_half(f, x, h=1e-3):
     x = x.double()
     eye = h * torch.eye(x.shape[1], dtype=x.dtype)
     return torch.stack([(f(x + e) - f(x - e)) / h for e in eye], 1)
+
+
+def features_summed(f, x):
+    return grad(f, x).sum(1)
+
+
+def tuple_of_one(f, x):
+    x = x.clone().requires_grad_(True)
+    return torch.autograd.grad(f(x).sum(), x)
+
+
+def squeezed(f, x):
+    return grad(f, x).squeeze()
+
+
+def doubled_where_positive(f, x):
+    return grad(f, x) * torch.where(x > 0, 2.0, 1.0)
 
 
 # ---- 4.2
@@ -203,6 +222,28 @@ def ig_in_place(f, x, baseline, steps=32):
     return credit
 
 
+def ig_trapezoid(f, x, baseline, steps=32):
+    alphas = torch.linspace(0, 1, steps + 1)
+    slopes = torch.stack([grad(f, baseline + a * (x - baseline)) for a in alphas])
+    return (x - baseline) * torch.trapezoid(slopes, alphas, dim=0)
+
+
+def ig_shifted(f, x, baseline, steps=32):
+    return ig(f, x, baseline, [(k + 0.5) / steps for k in range(1, steps + 1)])
+
+
+def ig_doubled(f, x, baseline, steps=32):
+    return 2 * ig(f, x, baseline, mid(steps))
+
+
+def ig_plain_gradient(f, x, baseline, steps=32):
+    return grad(f, x)
+
+
+def ig_last_midpoint(f, x, baseline, steps=32):
+    return (x - baseline) * grad(f, baseline + mid(steps)[-1] * (x - baseline))
+
+
 # ---- 4.3
 
 
@@ -249,6 +290,14 @@ def gap_one_number(f, x, baseline, attributions):
 
 def gap_swapped(f, x, baseline, attributions):
     return attributions.sum(1) - (f(baseline) - f(x))
+
+
+def gap_keepdim(f, x, baseline, attributions):
+    return attributions.sum(1, keepdim=True) - (f(x) - f(baseline))
+
+
+def gap_features_kept(f, x, baseline, attributions):
+    return attributions - (f(x) - f(baseline))[:, None]
 
 
 # ---- 4.4
@@ -329,6 +378,20 @@ def path_steps_kept(f, path, steps=100):
 def path_means_apart(f, path, steps=100):
     a = middles(steps)
     return grad(f, path(a)).mean(0) * speed_at(path, a)[-1]
+
+
+def path_one_number_a_step(f, path, steps=100):
+    a = middles(steps)
+    return (grad(f, path(a)) * speed_at(path, a)).sum(1) / steps
+
+
+def path_both_ends(f, path, steps=100):
+    a = torch.linspace(0, 1, steps)
+    return (grad(f, path(a)) * speed_at(path, a)).mean(0)
+
+
+def path_absolute(f, path, steps=100):
+    return path_by_jvp(f, path, steps).abs()
 
 
 # ---- 4.5
@@ -433,6 +496,74 @@ def twins_transposed_weights():
     return [(w.T, b) for w, b in f], [(w.T, b) for w, b in g]
 
 
+def twins_relu_first():
+    first = linear([[1.5, 0.0], [0.0, 0.7]], [-2.0, 0.0])
+    return (
+        nn.Sequential(nn.ReLU(), linear([[1.5, -0.7]], [-2.0]), nn.ReLU()),
+        nn.Sequential(first, nn.ReLU(), linear([[1.0, -1.0]], [0.0]), nn.ReLU()),
+    )
+
+
+def twins_nested_with_linears_in_a_row():
+    f = nn.Sequential(
+        nn.Sequential(linear([[0.3, 0.0], [0.0, 0.7]], [0.0, 0.0]), nn.ReLU()),
+        linear([[3.0, 0.0], [0.0, 1.0]], [0.0, 0.0]),
+        linear([[1.0, -1.0]], [-0.37]),
+        nn.ReLU(),
+        nn.ReLU(),
+    )
+    g = nn.Sequential(
+        linear([[0.9, 0.0], [0.0, 0.7]], [-0.37, 0.0]), nn.ReLU(), linear([[1.0, -1.0]], [0.0]), nn.ReLU()
+    )
+    return f, g  # 3 · 0.3 is 0.9 in float32 but for rounding
+
+
+def _twins_and(rows, shifts, ends, shift=0.0):
+    """A pair of one's own, and to g is added ReLU(ends · ReLU(rows x + shifts) + shift)."""
+    first, last = [[1.5, 0.0], [0.0, 0.5]], ([[1.0]], [0.0])
+    f = [(first, [0.0, 0.0]), ([[1.0, -1.0]], [-2.0]), last]
+    second = [[1.0, -1.0] + [0.0] * len(rows), [0.0, 0.0, *ends]]
+    return f, [(first + rows, [-2.0, 0.0, *shifts]), (second, [0.0, shift]), ([[1.0, 1.0]], [0.0])]
+
+
+def twins_but_for_a_strip():
+    return _twins_and([[1.0, 0.0]] * 3, [-3.332, -3.333, -3.334], [10.0, -20.0, 10.0])
+
+
+def twins_but_for_a_spot():
+    rows = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+    return _twins_and(rows, [-1.234, 1.234, -3.456, 3.456], [-10.0] * 4, 0.1)
+
+
+def twins_but_for_a_spot_among_many_kinks():
+    f, g = twins_but_for_a_spot()
+    rng = np.random.default_rng(0)
+    rows, shifts = rng.normal(size=(50, 2)), 5 * rng.normal(size=50)
+    for network in (f, g):  # 50 more ReLUs that nothing listens to
+        (first, bias), (second, shift) = network[:2]
+        network[0] = np.vstack([first, rows]), np.append(bias, shifts)
+        network[1] = np.pad(np.asarray(second), ((0, 0), (0, 50))), shift
+    return f, g
+
+
+def twins_of_a_distant_kink():
+    f, g = ([(np.array(w, float), b) for w, b in n] for n in get("4.5").library())
+    scale = np.array([0.01, 1.0])
+    return [(f[0][0] * scale, f[0][1]), *f[1:]], [(g[0][0] * scale, g[0][1]), *g[1:]]
+
+
+def twins_but_far_out():
+    return _twins_and([[0.1, 0.0]], [-500.0], [0.1])
+
+
+def twins_slide_hardly_changed():
+    first = [[1, 0], [0, 1]]
+    return (
+        [(first, [0, 0]), ([[1, -1], [1e-4, 0]], [-1, 0]), ([[1, 1]], [0])],
+        [([[1, 0], [0, 1], [1, 0]], [-1, 0, 0]), ([[1, -1, 0], [0, 0, 1e-4]], [0, 0]), ([[1, 1]], [0])],
+    )
+
+
 # ---- 4.6
 
 
@@ -486,6 +617,28 @@ def bent_does_not_arrive(alpha, baseline, x):
     return baseline + share * (x - baseline)
 
 
+def bent_fourth_root(alpha, baseline, x):
+    return baseline + torch.stack([alpha**0.25, alpha], 1) * (x - baseline)
+
+
+def bent_masks(alpha, baseline, x):
+    first, second = 2 * alpha[alpha < 0.5], 2 * alpha[alpha >= 0.5] - 1
+    legs = torch.stack([first, 0 * first], 1), torch.stack([1 + 0 * second, second], 1)
+    return baseline + torch.cat(legs) * (x - baseline)
+
+
+def bent_stairs(alpha, baseline, x):
+    return baseline + torch.stack([torch.floor(100 * alpha) / 100, alpha**3], 1) * (x - baseline)
+
+
+def bent_own_alpha(alpha, baseline, x):
+    return bent_two_legs(torch.linspace(0, 1, len(alpha)), baseline, x)
+
+
+def bent_scaled_alpha(alpha, baseline, x):
+    return bent_two_legs(alpha / alpha.max(), baseline, x)
+
+
 # ---- 4.7
 
 
@@ -522,3 +675,9 @@ def quick_numpy_differences(f, x, baseline, steps=32):
 
 def quick_never_calls(f, x, baseline, steps=32):
     return torch.zeros_like(x)
+
+
+def quick_forward_mode(f, x, baseline, steps=32):
+    points = torch.stack([baseline + a * (x - baseline) for a in mid(steps)]).flatten(0, 1)
+    slopes = torch.func.jacfwd(lambda p: f(p).sum())(points)
+    return (x - baseline) * slopes.view(steps, *x.shape).mean(0)

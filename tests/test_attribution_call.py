@@ -1,4 +1,5 @@
 """Before any heatmap: what cannot be explained is said clearly, and network and input stay as they were."""
+
 import copy
 import inspect
 
@@ -9,18 +10,29 @@ from torch import nn
 
 from xaikit import attribution
 from xaikit.attribution import METHODS, UnsupportedLayer, call
-from xaikit.attribution.call import check_baseline, check_steps, explaining
+from xaikit.attribution.call import explaining
+from xaikit.attribution.checks import check_baseline, check_steps
 
 NAMES = list(METHODS)
 each_method = pytest.mark.parametrize("name", NAMES)
 
 
 def network(dtype=torch.float32, channels=1):
-    """Convolutions, batch norm with used statistics, ReLUs in place, global average pooling, one linear layer."""
+    """Convolutions, batch norm with used statistics, ReLUs in place, global average pooling, one linear
+    layer."""
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(channels, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-        nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+        nn.Conv2d(channels, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 4),
+    )
     net(torch.rand(16, channels, 12, 12))
     return net.to(dtype).eval()
 
@@ -31,9 +43,12 @@ def images(n=3, dtype=torch.float32, channels=1):
 
 def state(net):
     """All that a call could leave behind."""
-    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for m in net.modules()]
+    hooks = [
+        (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for m in net.modules()
+    ]
     return {
-        "modes": [m.training for m in net.modules()], "hooks": hooks,
+        "modes": [m.training for m in net.modules()],
+        "hooks": hooks,
         "memory": [(p.data_ptr(), p.stride()) for p in (*net.parameters(), *net.buffers())],
         "weights": {k: v.clone() for k, v in net.state_dict().items()},
         "asks": [p.requires_grad for p in net.parameters()],
@@ -48,7 +63,9 @@ def same(a, b):
         assert a[key] == b[key], key
     assert a["weights"].keys() == b["weights"].keys()
     assert all(torch.equal(a["weights"][k], b["weights"][k]) for k in a["weights"])
-    assert all(torch.equal(p, q) if p is not None else q is None for p, q in zip(a["grads"], b["grads"], strict=True))
+    assert all(
+        torch.equal(p, q) if p is not None else q is None for p, q in zip(a["grads"], b["grads"], strict=True)
+    )
 
 
 def nan(x):
@@ -65,7 +82,11 @@ BAD = {
     "empty batch": (lambda net, x: (net, x[:0], 0), ValueError, r"\(0, 1, 12, 12\)"),
     "no batch": (lambda net, x: (net, x[0], 0), ValueError, r"\(1, 12, 12\)"),
     "a vector": (lambda net, x: (net, x.flatten(), 0), ValueError, "batch|images"),
-    "two dimensions too many": (lambda net, x: (net, x[None, None], 0), ValueError, r"\(1, 1, 3, 1, 12, 12\)"),
+    "two dimensions too many": (
+        lambda net, x: (net, x[None, None], 0),
+        ValueError,
+        r"\(1, 1, 3, 1, 12, 12\)",
+    ),
     "channels": (lambda net, x: (net, x.repeat(1, 3, 1, 1), 0), ValueError, "channels|feature maps"),
     "too small": (lambda net, x: (net, x[..., :3, :3], 0), ValueError, r"3, 3"),
     "float64 in a float32 network": (lambda net, x: (net, x.double(), 0), TypeError, "float64"),
@@ -74,7 +95,11 @@ BAD = {
     "one target too large": (lambda net, x: (net, x, torch.tensor([0, 9, 1])), ValueError, "target 9"),
     "targets too few": (lambda net, x: (net, x, torch.tensor([0, 1])), ValueError, r"\(2,\) for 3 images"),
     "targets too many": (lambda net, x: (net, x, [0, 1, 2, 3]), ValueError, r"\(4,\) for 3 images"),
-    "targets of two dimensions": (lambda net, x: (net, x, torch.zeros(3, 1, dtype=torch.long)), ValueError, r"\(3, 1\)"),
+    "targets of two dimensions": (
+        lambda net, x: (net, x, torch.zeros(3, 1, dtype=torch.long)),
+        ValueError,
+        r"\(3, 1\)",
+    ),
     "target not whole": (lambda net, x: (net, x, 1.5), TypeError, "1.5"),
     "targets not whole": (lambda net, x: (net, x, torch.tensor([0.0, 1.0, 2.0])), TypeError, "whole"),
     "target a bool": (lambda net, x: (net, x, True), TypeError, "whole"),
@@ -106,15 +131,25 @@ def test_a_misfit_names_the_layer():
 
 
 def test_an_image_without_batch_is_not_taken_for_a_batch_of_its_channels():
-    net = nn.Sequential(nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(1))  # would run: 3 channels, 3 "images"
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(1)
+    )  # would run: 3 channels, 3 "images"
     with pytest.raises(ValueError, match="batch is missing"):
         attribution.gradient(net, torch.rand(3, 8, 8))
 
 
-@pytest.mark.parametrize("output, error", [
-    (lambda y: (y, y), TypeError), (lambda y: {"logits": y}, TypeError), (lambda y: y[:, :, None], ValueError),
-    (lambda y: y.sum(), ValueError), (lambda y: y[:1], ValueError), (lambda y: y.detach(), ValueError),
-    (lambda y: y * float("nan"), ValueError)])
+@pytest.mark.parametrize(
+    "output, error",
+    [
+        (lambda y: (y, y), TypeError),
+        (lambda y: {"logits": y}, TypeError),
+        (lambda y: y[:, :, None], ValueError),
+        (lambda y: y.sum(), ValueError),
+        (lambda y: y[:1], ValueError),
+        (lambda y: y.detach(), ValueError),
+        (lambda y: y * float("nan"), ValueError),
+    ],
+)
 def test_an_output_that_is_no_score_is_refused(output, error):
     class Odd(nn.Module):
         def forward(self, x):
@@ -219,7 +254,7 @@ def test_a_batch_gives_what_its_images_give_alone(name, monkeypatch):
     net, x = network(torch.float64), images(5, torch.float64)
     target = torch.tensor([0, 1, 2, 3, 0])
     together = METHODS[name](net, x, target)
-    alone = torch.cat([METHODS[name](net, x[i:i + 1], target[i]) for i in range(5)])
+    alone = torch.cat([METHODS[name](net, x[i : i + 1], target[i]) for i in range(5)])
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-12)
     assert (together[0] - METHODS[name](net, x, 3)[0]).abs().max() > 1e-8  # targets do matter
 
@@ -236,7 +271,9 @@ def test_target_none_is_the_predicted_class(name):
 @each_method
 def test_frozen_parameters_change_nothing(name):
     net, x = network(), images()
-    torch.testing.assert_close(METHODS[name](copy.deepcopy(net).requires_grad_(False), x, 3), METHODS[name](net, x, 3))
+    torch.testing.assert_close(
+        METHODS[name](copy.deepcopy(net).requires_grad_(False), x, 3), METHODS[name](net, x, 3)
+    )
 
 
 @each_method
@@ -267,7 +304,10 @@ def test_the_result_is_new_and_laid_out_plainly(name):
 def test_a_layout_of_the_callers_makes_no_difference(name):
     net, x = network(channels=3), images(channels=3)
     expected = METHODS[name](net, x, 3)
-    for view in (x.to(memory_format=torch.channels_last), x.flip(0).flip(0).transpose(2, 3).contiguous().transpose(2, 3)):
+    for view in (
+        x.to(memory_format=torch.channels_last),
+        x.flip(0).flip(0).transpose(2, 3).contiguous().transpose(2, 3),
+    ):
         torch.testing.assert_close(METHODS[name](net, view, 3), expected)
 
 
@@ -281,7 +321,9 @@ def test_a_network_that_begins_in_place_writes_into_nothing_of_the_callers():
             assert torch.equal(x, before), name
 
 
-@pytest.mark.parametrize("steps, error", [(0, ValueError), (-3, ValueError), (2.0, TypeError), ("8", TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    "steps, error", [(0, ValueError), (-3, ValueError), (2.0, TypeError), ("8", TypeError), (True, TypeError)]
+)
 def test_steps(steps, error):
     with pytest.raises(error, match="steps"):
         check_steps(steps)
@@ -294,10 +336,19 @@ def test_steps_of_numpy_are_whole():
     assert check_steps(np.int64(5)) == 5 and type(check_steps(np.int64(5))) is int
 
 
-@pytest.mark.parametrize("baseline, error", [
-    (torch.zeros(1, 1, 12, 11), ValueError), (torch.zeros(2, 1, 12, 12), ValueError), (torch.zeros(12), ValueError),
-    (torch.zeros(1, 1, 1, 12, 12), ValueError), (torch.full((1, 12, 12), float("nan")), ValueError), ("black", TypeError),
-    (True, TypeError), (float("inf"), ValueError)])
+@pytest.mark.parametrize(
+    "baseline, error",
+    [
+        (torch.zeros(1, 1, 12, 11), ValueError),
+        (torch.zeros(2, 1, 12, 12), ValueError),
+        (torch.zeros(12), ValueError),
+        (torch.zeros(1, 1, 1, 12, 12), ValueError),
+        (torch.full((1, 12, 12), float("nan")), ValueError),
+        ("black", TypeError),
+        (True, TypeError),
+        (float("inf"), ValueError),
+    ],
+)
 def test_baselines_of_another_shape(baseline, error):
     for name in ("integrated_gradients", "deep_lift"):
         net = network()
@@ -309,11 +360,23 @@ def test_baselines_of_another_shape(baseline, error):
 
 def test_baselines_of_a_fitting_shape():
     x = images(channels=3)
-    for given in (None, 0, 0.5, torch.tensor(0.5), torch.rand(3, 12, 12), torch.rand(3, 1, 1), torch.rand(1, 3, 12, 12),
-                  torch.rand(3, 1, 1, 1), torch.rand(3, 3, 12, 12), torch.zeros(3, 12, 12, dtype=torch.int64)):
+    for given in (
+        None,
+        0,
+        0.5,
+        torch.tensor(0.5),
+        torch.rand(3, 12, 12),
+        torch.rand(3, 1, 1),
+        torch.rand(1, 3, 12, 12),
+        torch.rand(3, 1, 1, 1),
+        torch.rand(3, 3, 12, 12),
+        torch.zeros(3, 12, 12, dtype=torch.int64),
+    ):
         assert check_baseline(given, x).shape == x.shape
-    torch.testing.assert_close(check_baseline(torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1), x)[1, :, 4, 4],
-                               torch.tensor([1.0, 2.0, 3.0]))
+    torch.testing.assert_close(
+        check_baseline(torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1), x)[1, :, 4, 4],
+        torch.tensor([1.0, 2.0, 3.0]),
+    )
 
 
 def test_chunks_cover_everything_once_and_stay_small():
@@ -346,16 +409,34 @@ def test_channels_last_where_it_pays():
     with explaining(network(torch.float64, 3), images(channels=3).double()) as score:
         assert score._layout(images(channels=3).double()) == torch.contiguous_format
     with explaining(nn.Sequential(nn.Conv2d(3, 4000, 21)), torch.rand(1, 3, 21, 21)) as score:
-        assert score._layout(torch.rand(1, 3, 21, 21)) == torch.contiguous_format  # 5 million weights, one small image
+        assert (
+            score._layout(torch.rand(1, 3, 21, 21)) == torch.contiguous_format
+        )  # 5 million weights, one small image
     net = nn.Sequential(nn.Conv2d(3, 4000, 21))
     with explaining(net, torch.rand(1, 3, 21, 21), many=True) as score:  # turned once for many images
-        assert score._layout(torch.rand(1, 3, 21, 21)) == torch.channels_last and not net[0].weight.is_contiguous()
+        assert (
+            score._layout(torch.rand(1, 3, 21, 21)) == torch.channels_last
+            and not net[0].weight.is_contiguous()
+        )
     assert net[0].weight.is_contiguous()
 
 
 def test_methods_are_described():
-    assert {"gradient", "gradient_x_input", "smoothgrad", "guided_backprop", "deconvnet", "cam", "grad_cam", "occlusion",
-            "integrated_gradients", "path_gradients", "deep_lift", "lrp_epsilon", "lrp_alpha_beta"} <= set(METHODS)
+    assert {
+        "gradient",
+        "gradient_x_input",
+        "smoothgrad",
+        "guided_backprop",
+        "deconvnet",
+        "cam",
+        "grad_cam",
+        "occlusion",
+        "integrated_gradients",
+        "path_gradients",
+        "deep_lift",
+        "lrp_epsilon",
+        "lrp_alpha_beta",
+    } <= set(METHODS)
     for name, method in METHODS.items():
         assert method.name == name and method.label and method.formula and method.source
         assert method.complete in ("input-baseline", "logit", None) and method.needs <= {"conv", "gap"}
@@ -374,7 +455,13 @@ def test_methods_are_described():
 def test_every_formula_can_be_drawn(name):
     from matplotlib.mathtext import MathTextParser
 
-    formula = METHODS[name].formula.replace(r"\Big", "").replace(r"\big", "").replace(r"\text", r"\mathrm").replace(r"\;", " ")
+    formula = (
+        METHODS[name]
+        .formula.replace(r"\Big", "")
+        .replace(r"\big", "")
+        .replace(r"\text", r"\mathrm")
+        .replace(r"\;", " ")
+    )
     MathTextParser("path").parse(f"${formula}$")
 
 

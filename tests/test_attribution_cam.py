@@ -1,4 +1,5 @@
 """CAM and Grad-CAM: against captum, by hand, and against each other."""
+
 import captum.attr as captum
 import pytest
 import torch
@@ -11,8 +12,17 @@ from xaikit.attribution import UnsupportedLayer, cam, grad_cam, last_convolution
 
 def network(seed=0, inplace=False):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2), nn.Conv2d(8, 6, 3), nn.ReLU(inplace),
-                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(6, 5)).eval()
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.ReLU(inplace),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 6, 3),
+        nn.ReLU(inplace),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(),
+        nn.Linear(6, 5),
+    ).eval()
 
 
 def images(n=4):
@@ -64,8 +74,12 @@ def test_the_map_is_the_same_in_every_channel_and_the_channels_sum_to_it(name):
         grey[0].weight.copy_(network()[0].weight.sum(1, keepdim=True))
         grey[0].bias.copy_(network()[0].bias)
     x = images()[:, :1]
-    torch.testing.assert_close(attribution.METHODS[name](network(), x.repeat(1, 3, 1, 1), 1).sum(1, keepdim=True),
-                               attribution.METHODS[name](grey, x, 1), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        attribution.METHODS[name](network(), x.repeat(1, 3, 1, 1), 1).sum(1, keepdim=True),
+        attribution.METHODS[name](grey, x, 1),
+        rtol=1e-4,
+        atol=1e-6,
+    )
 
 
 def test_cam_by_hand():
@@ -82,7 +96,9 @@ def test_grad_cam_at_the_last_maps_is_the_rectified_cam():
     maps = net[:5](x)
     scores = torch.einsum("nk,nkhw->nhw", net[-1].weight[TARGET], maps)[:, None] / maps[0, 0].numel()
     expected = F.interpolate(scores.relu(), x.shape[2:], mode="bilinear", align_corners=False)
-    torch.testing.assert_close(grad_cam(net, x, TARGET, layer="4").sum(1, keepdim=True), expected, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(
+        grad_cam(net, x, TARGET, layer="4").sum(1, keepdim=True), expected, rtol=1e-4, atol=1e-7
+    )
 
 
 class Written(nn.Module):
@@ -96,23 +112,40 @@ class Written(nn.Module):
         return self.head(self.pool(self.features(x)))
 
 
-@pytest.mark.parametrize("pool", [
-    lambda f: f.mean((2, 3)), lambda f: f.mean([-2, -1]), lambda f: f.mean(dim=(2, 3)), lambda f: torch.mean(f, (2, 3)),
-    lambda f: F.adaptive_avg_pool2d(f, 1).flatten(1), lambda f: F.avg_pool2d(f, f.shape[2]).squeeze(),
-    lambda f: F.adaptive_avg_pool2d(f, (1, 1))[:, :, 0, 0]])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda f: f.mean((2, 3)),
+        lambda f: f.mean([-2, -1]),
+        lambda f: f.mean(dim=(2, 3)),
+        lambda f: torch.mean(f, (2, 3)),
+        lambda f: F.adaptive_avg_pool2d(f, 1).flatten(1),
+        lambda f: F.avg_pool2d(f, f.shape[2]).squeeze(),
+        lambda f: F.adaptive_avg_pool2d(f, (1, 1))[:, :, 0, 0],
+    ],
+)
 def test_cam_however_the_pooling_is_written(pool):
     torch.testing.assert_close(cam(Written(pool), images(), 1), cam(network(), images(), 1))
 
 
-@pytest.mark.parametrize("make", [
-    lambda: nn.Sequential(*network()[:5], nn.Flatten(), nn.Linear(6 * 25, 5)),                              # no pooling
-    lambda: nn.Sequential(*network()[:7], nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 5)),                     # two layers after it
-    lambda: nn.Sequential(*network()[:7]),                                                                # no linear layer
-    lambda: nn.Sequential(*network(), nn.Softmax(1)),                                                     # something on top
-    lambda: nn.Sequential(*network()[:5], nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(6, 5)),        # another pooling
-    lambda: nn.Sequential(*network()[:5], nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, 5)),
-    lambda: nn.Sequential(*network()[:7], nn.ReLU(), nn.BatchNorm1d(6), nn.Linear(6, 5)).eval().apply(_used),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(*network()[:5], nn.Flatten(), nn.Linear(6 * 25, 5)),  # no pooling
+        lambda: nn.Sequential(
+            *network()[:7], nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 5)
+        ),  # two layers after it
+        lambda: nn.Sequential(*network()[:7]),  # no linear layer
+        lambda: nn.Sequential(*network(), nn.Softmax(1)),  # something on top
+        lambda: nn.Sequential(
+            *network()[:5], nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(6, 5)
+        ),  # another pooling
+        lambda: nn.Sequential(*network()[:5], nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, 5)),
+        lambda: (
+            nn.Sequential(*network()[:7], nn.ReLU(), nn.BatchNorm1d(6), nn.Linear(6, 5)).eval().apply(_used)
+        ),
+    ],
+)
 def test_cam_refuses_other_networks(make):
     with pytest.raises(UnsupportedLayer, match="global average pooling"):
         cam(make(), images())
@@ -135,7 +168,7 @@ def test_layers_that_cannot_serve():
     with pytest.raises(UnsupportedLayer, match="'8'"):
         grad_cam(net, x, layer="8")
     net.add_module("idle", nn.Conv2d(3, 3, 1))
-    net.forward = lambda z, forward=network().forward: forward(z)
+    net.forward = network().forward
     with pytest.raises(UnsupportedLayer, match="does not run"):
         grad_cam(net, x, layer="idle")
     with pytest.raises(UnsupportedLayer, match="no nn.Conv2d"):

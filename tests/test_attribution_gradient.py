@@ -1,4 +1,6 @@
-"""Gradient, gradient × input, SmoothGrad, guided backprop, deconvnet: against captum, by hand, and by finite differences."""
+"""Gradient, gradient × input, SmoothGrad, guided backprop, deconvnet: against captum, by hand, and by
+finite differences."""
+
 import captum.attr as captum
 import pytest
 import torch
@@ -13,8 +15,17 @@ from xaikit.attribution import UnsupportedLayer
 
 def network(seed=0, act=nn.ReLU):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), act(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), act(), nn.Flatten(),
-                         nn.Linear(8 * 16, 12), act(), nn.Linear(12, 5)).eval()
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        act(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3),
+        act(),
+        nn.Flatten(),
+        nn.Linear(8 * 16, 12),
+        act(),
+        nn.Linear(12, 5),
+    ).eval()
 
 
 def images(n=4, seed=1):
@@ -35,12 +46,16 @@ def close(a, b):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("ours, theirs", [
-    ("gradient", lambda net, x: captum.Saliency(net).attribute(x, TARGET, abs=False)),
-    ("gradient_x_input", lambda net, x: captum.InputXGradient(net).attribute(x, TARGET)),
-    ("guided_backprop", lambda net, x: captum.GuidedBackprop(net).attribute(x, TARGET)),
-    ("deconvnet", lambda net, x: captum.Deconvolution(net).attribute(x, TARGET)),
-], ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    "ours, theirs",
+    [
+        ("gradient", lambda net, x: captum.Saliency(net).attribute(x, TARGET, abs=False)),
+        ("gradient_x_input", lambda net, x: captum.InputXGradient(net).attribute(x, TARGET)),
+        ("guided_backprop", lambda net, x: captum.GuidedBackprop(net).attribute(x, TARGET)),
+        ("deconvnet", lambda net, x: captum.Deconvolution(net).attribute(x, TARGET)),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
 @pytest.mark.filterwarnings("ignore")
 def test_as_captum(ours, theirs, seed):
     net, x = network(seed), images(seed=seed + 10)
@@ -70,7 +85,9 @@ def test_linear_in_the_network(name, seed, a, b):
 
     x = torch.randn(3, 4, dtype=torch.float64)
     method = attribution.METHODS[name]
-    torch.testing.assert_close(method(Sum(), x, 1), a * method(f, x, 1) + b * method(g, x, 1), rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(
+        method(Sum(), x, 1), a * method(f, x, 1) + b * method(g, x, 1), rtol=1e-8, atol=1e-10
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -81,7 +98,9 @@ def test_without_bias_gradient_times_input_adds_up_to_the_score(seed):
         if isinstance(m, nn.Linear):
             nn.init.zeros_(m.bias)
     x = torch.randn(3, 4, dtype=torch.float64)
-    torch.testing.assert_close(attribution.gradient_x_input(net, x, 2).sum(1), net(x)[:, 2].detach(), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        attribution.gradient_x_input(net, x, 2).sum(1), net(x)[:, 2].detach(), rtol=1e-10, atol=1e-12
+    )
 
 
 def test_guided_backprop_and_deconvnet_by_hand():
@@ -107,9 +126,18 @@ def test_sensitivity_a_is_broken_as_the_lecture_says(name):
 
 
 @pytest.mark.parametrize("name", ["guided_backprop", "deconvnet"])
-@pytest.mark.parametrize("relu", [
-    lambda x: x.clamp(min=0), lambda x: torch.clamp(x, 0), lambda x: x.clamp_min(0.0), lambda x: F.relu(input=x),
-    lambda x: x.clip(min=0), lambda x: x.clone().clamp_(min=0), lambda x: x.clone().relu_()])
+@pytest.mark.parametrize(
+    "relu",
+    [
+        lambda x: x.clamp(min=0),
+        lambda x: torch.clamp(x, 0),
+        lambda x: x.clamp_min(0.0),
+        lambda x: F.relu(input=x),
+        lambda x: x.clip(min=0),
+        lambda x: x.clone().clamp_(min=0),
+        lambda x: x.clone().relu_(),
+    ],
+)
 def test_a_relu_by_any_other_name(name, relu):
     class Net(nn.Module):
         def __init__(self):
@@ -144,7 +172,9 @@ def test_a_clamp_that_is_no_relu_keeps_its_own_derivative():
         def forward(self, x):
             return net(x.clamp(0, 1)) + net(x.clamp(min=-1))
 
-    torch.testing.assert_close(attribution.guided_backprop(Clamped(), images(), 1), attribution.gradient(Clamped(), images(), 1))
+    torch.testing.assert_close(
+        attribution.guided_backprop(Clamped(), images(), 1), attribution.gradient(Clamped(), images(), 1)
+    )
 
 
 def test_smoothgrad_without_noise_is_the_gradient():
@@ -176,9 +206,17 @@ def test_smoothgrad_smooths():
     assert (many[0] - many[1]).norm() < 0.4 * (few[0] - few[1]).norm()
 
 
-@pytest.mark.parametrize("options, error", [
-    ({"samples": 0}, ValueError), ({"samples": 2.5}, TypeError), ({"noise": -0.1}, ValueError), ({"noise": float("nan")}, ValueError),
-    ({"noise": float("inf")}, ValueError), ({"noise": "much"}, ValueError)])
+@pytest.mark.parametrize(
+    "options, error",
+    [
+        ({"samples": 0}, ValueError),
+        ({"samples": 2.5}, TypeError),
+        ({"noise": -0.1}, ValueError),
+        ({"noise": float("nan")}, ValueError),
+        ({"noise": float("inf")}, ValueError),
+        ({"noise": "much"}, ValueError),
+    ],
+)
 def test_smoothgrads_options(options, error):
     with pytest.raises(error, match="samples|noise"):
         attribution.smoothgrad(network(), images(), 0, **options)

@@ -1,4 +1,5 @@
 """Integrated and path gradients: the quadrature, completeness, the paper's axioms, and captum."""
+
 import math
 
 import captum.attr as captum
@@ -32,15 +33,24 @@ def mlp(seed, act=nn.Tanh, features=4):
 
 def conv_net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(),
-                         nn.Linear(8 * 16, 5)).eval()
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 16, 5),
+    ).eval()
 
 
 def draw(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-# ---- the quadrature ------------------------------------------------------------------------------------------------
+# ---- the quadrature
+# ------------------------------------------------------------------------------------------------
+
 
 @settings(max_examples=60, deadline=None)
 @given(steps=st.integers(1, 400), rule=st.sampled_from(RULES))
@@ -52,7 +62,9 @@ def test_weights_sum_to_one_and_nodes_lie_in_order_inside(steps, rule):
     assert len(nodes) == steps + (rule == "trapezoid")
 
 
-@pytest.mark.parametrize("rule, degree", [("left", 0), ("right", 0), ("midpoint", 1), ("trapezoid", 1), ("gauss", 9)])
+@pytest.mark.parametrize(
+    "rule, degree", [("left", 0), ("right", 0), ("midpoint", 1), ("trapezoid", 1), ("gauss", 9)]
+)
 def test_a_rule_is_exact_up_to_its_degree(rule, degree):
     nodes, weights = quadrature(5, rule)
     for power in range(degree + 1):
@@ -65,31 +77,48 @@ def test_the_error_falls_with_the_rules_order(rule, order):
     def error(steps):
         nodes, weights = quadrature(steps, rule)
         return abs((weights * nodes.exp()).sum().item() - (math.e - 1))
+
     assert abs(math.log2(error(50) / error(100)) - order) < 0.05
 
 
 def test_another_rule_is_refused():
-    for call in (lambda: quadrature(3, "simpson"), lambda: integrated_gradients(mlp(0), draw(2, 4), rule="simpson"),
-                 lambda: path_gradients(mlp(0), draw(2, 4), rule="simpson")):
+    for call in (
+        lambda: quadrature(3, "simpson"),
+        lambda: integrated_gradients(mlp(0), draw(2, 4), rule="simpson"),
+        lambda: path_gradients(mlp(0), draw(2, 4), rule="simpson"),
+    ):
         with pytest.raises(ValueError, match="left, right, midpoint, trapezoid, gauss"):
             call()
 
 
-# ---- integrated gradients --------------------------------------------------------------------------------------------
+# ---- integrated gradients
+# --------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("baseline", [None, 0.3, "tensor"])
 @pytest.mark.parametrize("steps", [1, 7, 50])
 @pytest.mark.filterwarnings("ignore")
 def test_as_captum_with_gauss_legendre(baseline, steps):
-    net, x, target = conv_net(), torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(2)), torch.tensor([0, 4, 2, 2])
+    net, x, target = (
+        conv_net(),
+        torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(2)),
+        torch.tensor([0, 4, 2, 2]),
+    )
     b = torch.rand(1, 3, 12, 12) if baseline == "tensor" else baseline
     theirs = captum.IntegratedGradients(net).attribute(x, 0.0 if b is None else b, target, n_steps=steps)
     ours = integrated_gradients(net, x, target, baseline=b, steps=steps, rule="gauss")
     assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
-@pytest.mark.parametrize("theirs, ours, shift", [("riemann_left", "left", 0), ("riemann_right", "right", 0),
-                                                 ("riemann_middle", "midpoint", 0), ("riemann_trapezoid", "trapezoid", 1)])
+@pytest.mark.parametrize(
+    "theirs, ours, shift",
+    [
+        ("riemann_left", "left", 0),
+        ("riemann_right", "right", 0),
+        ("riemann_middle", "midpoint", 0),
+        ("riemann_trapezoid", "trapezoid", 1),
+    ],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_as_captums_sums_where_these_are_right(theirs, ours, shift):
     net, x = conv_net(), torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(2))
@@ -114,7 +143,9 @@ def test_the_slides_pair_gets_the_slides_numbers():
     g = Score(lambda x: F.relu(F.relu(x[:, :1] - 1) - F.relu(x[:, 1:])))
     x = torch.tensor([[3.0, 1.0]], dtype=torch.float64)
     for net in (f, g):  # the kink lies at α = 1/2, so that an even number of midpoints is exact
-        torch.testing.assert_close(integrated_gradients(net, x, 0, steps=8), torch.tensor([[1.5, -0.5]], dtype=torch.float64))
+        torch.testing.assert_close(
+            integrated_gradients(net, x, 0, steps=8), torch.tensor([[1.5, -0.5]], dtype=torch.float64)
+        )
 
 
 @settings(max_examples=40, deadline=None)
@@ -126,10 +157,18 @@ def test_complete_to_1e_10_on_smooth_networks(seed, n, target):
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), rule=st.sampled_from(["midpoint", "trapezoid", "gauss"]), steps=st.integers(1, 40))
+@given(
+    seed=st.integers(0, 10_000),
+    rule=st.sampled_from(["midpoint", "trapezoid", "gauss"]),
+    steps=st.integers(1, 40),
+)
 def test_complete_to_1e_10_on_quadratics_by_every_rule_of_degree_one(seed, rule, steps):
     matrix = draw(4, 4, seed=seed)
-    net, x, b = Score(lambda z: ((z @ matrix) * z).sum(1) + z.sum(1)), draw(3, 4, seed=seed + 1), draw(3, 4, seed=seed + 2)
+    net, x, b = (
+        Score(lambda z: ((z @ matrix) * z).sum(1) + z.sum(1)),
+        draw(3, 4, seed=seed + 1),
+        draw(3, 4, seed=seed + 2),
+    )
     credit = integrated_gradients(net, x, baseline=b, steps=steps, rule=rule)
     assert completeness_gap(net, x, credit, baseline=b).max() < 1e-10
 
@@ -139,7 +178,10 @@ def test_the_sum_of_a_step_function_is_counted_out():
     net = Score(lambda x: x.sum(1) + 2 * F.relu(x.sum(1) - 0.5))
     x = torch.ones(1, 1, dtype=torch.float64)
     for rule, expected in (("left", 5 / 3), ("right", 7 / 3), ("midpoint", 5 / 3), ("trapezoid", 2.0)):
-        assert abs(integrated_gradients(net, x, steps=3, rule=rule).item() - expected) < 1e-12 or rule == "midpoint", rule
+        assert (
+            abs(integrated_gradients(net, x, steps=3, rule=rule).item() - expected) < 1e-12
+            or rule == "midpoint"
+        ), rule
 
 
 @settings(max_examples=25, deadline=None)
@@ -148,8 +190,12 @@ def test_linearity(seed, a, b, rule):
     f, g, x = mlp(seed, nn.ReLU), mlp(seed + 1, nn.ReLU), draw(3, 4, seed=seed)
     both = Score(lambda z: a * f(z) + b * g(z))
     parts = [integrated_gradients(net, x, 1, steps=9, rule=rule) for net in (f, g)]
-    torch.testing.assert_close(integrated_gradients(both, x, 1, steps=9, rule=rule), a * parts[0] + b * parts[1],
-                               rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(
+        integrated_gradients(both, x, 1, steps=9, rule=rule),
+        a * parts[0] + b * parts[1],
+        rtol=1e-9,
+        atol=1e-11,
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -167,8 +213,10 @@ def test_dummy_and_symmetry(seed):
 
 def test_more_steps_close_the_gap():
     net, x = conv_net().double(), torch.rand(2, 3, 12, 12, dtype=torch.float64)
-    gaps = [completeness_gap(net, x, integrated_gradients(net, x, 1, steps=m, rule="right"), 1).max().item()
-            for m in (2, 32, 512)]
+    gaps = [
+        completeness_gap(net, x, integrated_gradients(net, x, 1, steps=m, rule="right"), 1).max().item()
+        for m in (2, 32, 512)
+    ]
     assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 1e-4
 
 
@@ -183,14 +231,18 @@ def test_completeness_gap():
     gap = completeness_gap(net, x, torch.zeros_like(x), 2, baseline=1.0)
     assert gap.shape == (3,) and not gap.requires_grad
     torch.testing.assert_close(gap, rise.abs().detach())
-    torch.testing.assert_close(completeness_gap(net, x, x * 0),
-                               (net(x).max(1).values - net(x * 0).gather(1, net(x).argmax(1)[:, None])[:, 0]).abs().detach())
+    torch.testing.assert_close(
+        completeness_gap(net, x, x * 0),
+        (net(x).max(1).values - net(x * 0).gather(1, net(x).argmax(1)[:, None])[:, 0]).abs().detach(),
+    )
     for bad in (torch.zeros(3, 3), torch.zeros(4), [0.0], None):
         with pytest.raises(ValueError, match="attributions"):
             completeness_gap(net, x, bad, 2)
 
 
-# ---- other paths ----------------------------------------------------------------------------------------------------
+# ---- other paths
+# ----------------------------------------------------------------------------------------------------
+
 
 def test_the_straight_path_is_integrated_gradients():
     net, x, b = mlp(0, nn.ReLU), draw(3, 4), draw(3, 4, seed=9)
@@ -234,19 +286,26 @@ def test_a_bent_path_breaks_symmetry_and_the_straight_one_does_not():
     torch.testing.assert_close(straight[0, 0], straight[0, 1])
 
 
-@pytest.mark.parametrize("path, error, words", [
-    (lambda x: (lambda a: a * x / 2), ValueError, "must end in x"),
-    (lambda x: (lambda a: a * x[:1]), ValueError, "x's shape"),
-    (lambda x: (lambda a: (a * x).tolist()), ValueError, "x's shape"),
-    (lambda x: (lambda a: torch.as_tensor((a.detach() * x).numpy())), (ValueError, RuntimeError), "differentiated|numpy|Tensor"),
-    (lambda x: (lambda a: a.detach() * x), ValueError, "differentiated"),
-    (lambda x: (lambda a: a.sqrt() * x), ValueError, "infinite"),
-    (lambda x: (lambda a: x / a), ValueError, "NaN or infinite"),
-    (lambda x: torch.stack([x]), ValueError, "P ≥ 2"),
-    (lambda x: torch.zeros(3, 5, 4), ValueError, "P ≥ 2"),
-    (lambda x: torch.stack([x, 0 * x]), ValueError, "must end in x"),
-    (lambda x: "straight", TypeError, "path must be"),
-])
+@pytest.mark.parametrize(
+    "path, error, words",
+    [
+        (lambda x: lambda a: a * x / 2, ValueError, "must end in x"),
+        (lambda x: lambda a: a * x[:1], ValueError, "x's shape"),
+        (lambda x: lambda a: (a * x).tolist(), ValueError, "x's shape"),
+        (
+            lambda x: lambda a: torch.as_tensor((a.detach() * x).numpy()),
+            (ValueError, RuntimeError),
+            "differentiated|numpy|Tensor",
+        ),
+        (lambda x: lambda a: a.detach() * x, ValueError, "differentiated"),
+        (lambda x: lambda a: a.sqrt() * x, ValueError, "infinite"),
+        (lambda x: lambda a: x / a, ValueError, "NaN or infinite"),
+        (lambda x: torch.stack([x]), ValueError, "P ≥ 2"),
+        (lambda x: torch.zeros(3, 5, 4), ValueError, "P ≥ 2"),
+        (lambda x: torch.stack([x, 0 * x]), ValueError, "must end in x"),
+        (lambda x: "straight", TypeError, "path must be"),
+    ],
+)
 def test_paths_that_are_none(path, error, words):
     x = draw(2, 4)
     with pytest.raises(error, match=words):

@@ -721,3 +721,11 @@ def test_an_oracle_survives_any_request(request):
 def test_the_same_seed_gives_the_same_result():
     wrong = lambda f, x: -right(f, x)  # noqa: E731
     assert evaluate(get("4.1"), wrong, 3) == evaluate(get("4.1"), wrong, 3)
+
+
+@pytest.mark.parametrize("mode", ["autograde", "validate"])
+def test_under_nbgrader_only_a_right_answer_runs_through(monkeypatch, mode):
+    monkeypatch.setenv("NBGRADER_EXECUTION", mode)
+    assert check("4.1", exercises.get("4.1").library).passed
+    with pytest.raises(AssertionError, match="4.1"):
+        check("4.1", lambda f, x: -x)

@@ -3,11 +3,14 @@ mistake.
 """
 
 import inspect
+import warnings
 
 import exercise_answers as a
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xaikit.exercises import get
 from xaikit.exercises.feedback import evaluate
@@ -20,9 +23,15 @@ RIGHT = {
     "4.2": [a.ig_batch, a.ig_rows_in_numpy, a.ig_einsum],
     "4.3": [a.gap_loop, a.gap_absolute_numpy],
     "4.4": [a.path_by_jvp, a.path_by_loop, a.path_trapezoid_numpy],
-    "4.5": [a.twins_as_modules, a.twins_of_three_inputs],
-    "4.6": [a.bent_two_legs, a.bent_in_numpy],
-    "4.7": [a.ig_batch, a.quick_functional, a.quick_with_a_look_at_x, a.quick_vmap],
+    "4.5": [
+        a.twins_as_modules,
+        a.twins_of_three_inputs,
+        a.twins_relu_first,
+        a.twins_of_a_distant_kink,
+        a.twins_nested_with_linears_in_a_row,
+    ],
+    "4.6": [a.bent_two_legs, a.bent_in_numpy, a.bent_fourth_root, a.bent_masks],
+    "4.7": [a.ig_batch, a.quick_functional, a.quick_with_a_look_at_x, a.quick_vmap, a.quick_forward_mode],
 }
 
 WRONG = [  # id, answer, the start of the hint that it must trigger, points that remain
@@ -36,6 +45,11 @@ WRONG = [  # id, answer, the start of the hint that it must trigger, points that
     ("4.1", a.never_asked, "Gradients flow only to tensors that ask for them", 0),
     ("4.1", a.not_summed, "f returns one number per row", 0),
     ("4.1", a.one_sided_without_half, "The step of the finite difference", 0),
+    ("4.1", a.features_summed, "The features were summed away", 0),
+    ("4.1", a.tuple_of_one, "There is one axis too many", 0),
+    ("4.1", a.squeezed, "The batch axis is gone", 0),
+    ("4.2", a.ig_trapezoid, "Both ends are sampled", 1.5),
+    ("4.2", a.ig_shifted, "Off by one: (k − ½)/m goes with", 0),
     ("4.2", a.ig_left, "Left end points", 1.5),
     ("4.2", a.ig_right, "Right end points, as in the paper's sum", 1.5),
     ("4.2", a.ig_linspace, "Both ends are sampled", 1.5),
@@ -63,6 +77,10 @@ WRONG = [  # id, answer, the start of the hint that it must trigger, points that
     ("4.3", a.gap_one_number, "Everything was summed to one number", 0),
     ("4.3", a.gap_swapped, "Input and baseline are swapped.", 0),
     ("4.3", a.gap_wrong_axis, "The sum runs over the rows", 0),
+    ("4.3", a.gap_keepdim, "sum(1, keepdim=True) gives (N, 1)", 0),
+    ("4.3", a.gap_features_kept, "The features are still there", 0),
+    ("4.4", a.path_one_number_a_step, "The features are summed", 0),
+    ("4.4", a.path_both_ends, "End points of the steps", 1.5),
     ("4.4", a.path_no_speed, "The derivative γ′ of the path is missing.", 0),
     ("4.4", a.path_straight_factor, "The gradient follows the path but the factor is x − x′", 0),
     ("4.4", a.path_straight_line, "That is the straight line's answer", 0),
@@ -87,6 +105,14 @@ WRONG = [  # id, answer, the start of the hint that it must trigger, points that
     ("4.5", a.twins_constant, "Nothing moves", 0),
     ("4.5", a.twins_with_tanh, "Return f, g: two lists", 0),
     ("4.5", a.twins_transposed_weights, "A layer is (weight (out, in), bias (out,)).", 0),
+    ("4.5", a.twins_but_for_a_strip, "Check each identity", 0),
+    ("4.5", a.twins_but_for_a_spot, "Check each identity", 0),
+    ("4.5", a.twins_but_for_a_spot_among_many_kinks, "Check each identity", 0),
+    ("4.5", a.twins_but_far_out, "Check each identity", 0),
+    ("4.5", a.twins_slide_hardly_changed, "Find a pair of your own", 0),
+    ("4.6", a.bent_stairs, "A path is continuous", 0),
+    ("4.6", a.bent_own_alpha, "Use the values in alpha", 0),
+    ("4.6", a.bent_scaled_alpha, "Use the values in alpha", 0),
     ("4.6", a.bent_straight, "Both coordinates move alike", 0),
     ("4.6", a.bent_no_baseline, "The baseline is forgotten", 0),
     ("4.6", a.bent_unit_box, "That path runs from (0, 0) to (1, 1) only", 0),
@@ -130,6 +156,51 @@ def test_wrong_answers_get_the_hint_of_their_mistake(id, answer, hint, points, s
     assert verdict.status == "wrong"
     assert verdict.hint.startswith(hint), verdict
     assert score == points
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "id,answer",
+    [
+        ("4.1", a.doubled_where_positive),
+        ("4.2", a.ig_doubled),
+        ("4.2", a.ig_plain_gradient),
+        ("4.2", a.ig_last_midpoint),
+        ("4.4", a.path_absolute),
+    ],
+)
+def test_a_mistake_that_fits_one_case_only_is_not_named(id, answer, seed):
+    score, verdict, _ = evaluate(get(id), answer, seed)
+    assert (score, verdict.status, verdict.hint) == (0, "wrong", "")
+
+
+def test_an_error_of_torch_is_no_empty_answer():
+    def forward_mode_missing(f, x):
+        return torch.zeros(1).to("meta").cpu()  # torch: NotImplementedError
+
+    verdict = evaluate(get("4.1"), forward_mode_missing)[1]
+    assert verdict.status == "wrong" and "NotImplementedError" in verdict.message
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-200, 1e-9, 1.0, 1e3]), st.booleans())
+def test_twins_judge_survives_any_networks(seed, size, sparse):
+    rng = np.random.default_rng(seed)
+    observed = {"kind": "networks"}
+    inputs = rng.integers(1, 9)
+    for name in "fg":
+        sizes = [inputs, *rng.integers(1, 12, size=rng.integers(0, 4)), 1]
+        observed[f"{name}.count"] = len(sizes) - 1
+        for i, (m, n) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            weight = np.clip(size * rng.normal(size=(n, m)), -1e3, 1e3)
+            observed[f"{name}.weight.{i}"] = (
+                np.round(weight * (rng.random((n, m)) < 0.5)) if sparse else weight
+            )
+            observed[f"{name}.bias.{i}"] = np.clip(size * rng.normal(size=n), -1e3, 1e3)
+    case = get("4.5").cases(seed % 1000)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert get("4.5").judge(case, observed).status == "wrong"
 
 
 def test_each_exercise_has_enough_answers_tried():

@@ -1,4 +1,5 @@
 """What goes wrong in today's releases of other libraries, once each: here it is right."""
+
 import copy
 
 import pytest
@@ -8,7 +9,15 @@ from torch.nn import functional as F
 
 from xaikit import attribution
 from xaikit.attribution import (
-    METHODS, AlphaBeta, Epsilon, completeness_gap, deep_lift, integrated_gradients, lrp, occlusion, quadrature,
+    METHODS,
+    AlphaBeta,
+    Epsilon,
+    completeness_gap,
+    deep_lift,
+    integrated_gradients,
+    lrp,
+    occlusion,
+    quadrature,
 )
 from xaikit.attribution.relevance import relevance_budget
 
@@ -29,8 +38,13 @@ class Relus(nn.Module):
         self.act, self.inplace, self.way = nn.ReLU(), nn.ReLU(inplace=True), way
 
     def forward(self, x):
-        relu = {"F.relu": F.relu, "x.relu()": lambda z: z.relu(), "in place": self.inplace, "x.relu_()": lambda z: z.relu_(),
-                "one module twice": self.act}[self.way]
+        relu = {
+            "F.relu": F.relu,
+            "x.relu()": lambda z: z.relu(),
+            "in place": self.inplace,
+            "x.relu_()": lambda z: z.relu_(),
+            "one module twice": self.act,
+        }[self.way]
         return self.c(relu(self.b(relu(self.a(x)))))
 
 
@@ -41,7 +55,9 @@ def plain():
 
 
 @pytest.mark.parametrize("way", ["F.relu", "x.relu()", "in place", "x.relu_()", "one module twice"])
-@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet", "deep_lift", "lrp_epsilon", "lrp_alpha_beta"])
+@pytest.mark.parametrize(
+    "name", ["guided_backprop", "deconvnet", "deep_lift", "lrp_epsilon", "lrp_alpha_beta"]
+)
 def test_1_relus_called_as_functions_in_place_or_twice_are_not_seen(name, way):
     net, x = Relus(way).double(), draw(5, 6)
     got = METHODS[name](net, x, 1)
@@ -54,8 +70,16 @@ def test_1_relus_called_as_functions_in_place_or_twice_are_not_seen(name, way):
 @pytest.mark.parametrize("baseline", [0.0, 0.7, "random"])
 def test_2_deep_lift_loses_completeness_where_max_pooling_follows_a_relu(baseline):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ReLU(), nn.MaxPool2d(2),
-                        nn.Flatten(), nn.Linear(8 * 4, 4)).double()
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * 4, 4),
+    ).double()
     x = draw(6, 1, 12, 12)
     b = draw(6, 1, 12, 12, seed=1) if baseline == "random" else baseline
     credit = deep_lift(net, x, 2, baseline=b)
@@ -85,12 +109,16 @@ def test_3_lrp_explodes_on_residual_networks(resnet):
     budget = relevance_budget(resnet, x, target, Epsilon(0))
     assert abs(budget["logit"] - logit).max() < 1e-10
     assert abs(budget["input"] + budget["bias"] - logit).max() < 1e-10  # nothing is lost, nothing made up
-    assert abs(budget["input"] - lrp(resnet, x, target, rules=Epsilon(0)).flatten(1).sum(1).numpy()).max() < 1e-10
+    assert (
+        abs(budget["input"] - lrp(resnet, x, target, rules=Epsilon(0)).flatten(1).sum(1).numpy()).max()
+        < 1e-10
+    )
     assert abs(budget["input"]).max() < 3 * abs(logit).max()
 
 
 def without_bias(net):
-    """The same network with nothing added to its activations, so that all relevance has to reach the input."""
+    """The same network with nothing added to its activations, so that all relevance has to reach the
+    input."""
     net = copy.deepcopy(net)
     for m in net.modules():
         if getattr(m, "bias", None) is not None:
@@ -112,7 +140,12 @@ def test_3_lrp_where_paths_are_concatenated():
         def __init__(self):
             super().__init__()
             torch.manual_seed(0)
-            self.s, self.a, self.b, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), nn.Conv2d(4, 5, 3, padding=1), nn.Linear(10, 3)
+            self.s, self.a, self.b, self.head = (
+                nn.Conv2d(3, 4, 1),
+                nn.Conv2d(4, 5, 1),
+                nn.Conv2d(4, 5, 3, padding=1),
+                nn.Linear(10, 3),
+            )
 
         def forward(self, x):
             z = F.relu(self.s(x))
@@ -128,17 +161,38 @@ def test_3_lrp_where_paths_are_concatenated():
 
 def conv_net(dtype=torch.float64):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-                        nn.Conv2d(6, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
+    net = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 6, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 4),
+    )
     net(torch.rand(9, 2, 10, 10))
     return net.to(dtype)
 
 
 def everything(net):
-    return ({k: v.clone() for k, v in net.state_dict().items()},
-            [(m.training, getattr(m, "inplace", None), len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks),
-              len(m._backward_pre_hooks), {k for k in vars(m)}) for m in net.modules()],
-            [(p.requires_grad, p.grad, p.data_ptr()) for p in net.parameters()])
+    return (
+        {k: v.clone() for k, v in net.state_dict().items()},
+        [
+            (
+                m.training,
+                getattr(m, "inplace", None),
+                len(m._forward_hooks),
+                len(m._forward_pre_hooks),
+                len(m._backward_hooks),
+                len(m._backward_pre_hooks),
+                {k for k in vars(m)},
+            )
+            for m in net.modules()
+        ],
+        [(p.requires_grad, p.grad, p.data_ptr()) for p in net.parameters()],
+    )
 
 
 @each_method
@@ -184,14 +238,20 @@ def test_5_an_integer_image_fails_obscurely(name):
 @pytest.mark.parametrize("steps", [1, 2, 50, 300])
 def test_6_quadrature_weights_that_do_not_sum_to_one(rule, steps):
     assert abs(quadrature(steps, rule)[1].sum().item() - 1) < 1e-12
-    linear, x = nn.Linear(5, 2).double(), draw(3, 5)  # so a linear function is explained exactly, by every rule
-    assert completeness_gap(linear, x, integrated_gradients(linear, x, 1, steps=steps, rule=rule), 1).max() < 1e-12
+    linear, x = (
+        nn.Linear(5, 2).double(),
+        draw(3, 5),
+    )  # so a linear function is explained exactly, by every rule
+    assert (
+        completeness_gap(linear, x, integrated_gradients(linear, x, 1, steps=steps, rule=rule), 1).max()
+        < 1e-12
+    )
 
 
 @each_method
 def test_7_a_batch_differs_from_its_images_one_by_one(name):
     net, x, target = conv_net().eval(), draw(5, 2, 10, 10), torch.tensor([3, 0, 1, 1, 2])
-    alone = torch.cat([METHODS[name](net, x[i:i + 1], int(target[i])) for i in range(5)])
+    alone = torch.cat([METHODS[name](net, x[i : i + 1], int(target[i])) for i in range(5)])
     torch.testing.assert_close(METHODS[name](net, x, target), alone, rtol=1e-9, atol=1e-12)
 
 
@@ -217,11 +277,11 @@ def test_8_occlusion_overlaps_edges_and_keeping_for_removing():
 
     w, x = draw(7, 7), torch.ones(1, 1, 7, 7, dtype=torch.float64)
     got = occlusion(Weights(), x, window=3, stride=2)[0, 0]  # windows at 0, 2, 4
-    drop = {(a, b): w[a:a + 3, b:b + 3].sum() for a in (0, 2, 4) for b in (0, 2, 4)}
-    torch.testing.assert_close(got[0, 0], drop[0, 0])                                        # removed, not kept
-    torch.testing.assert_close(got[2, 0], (drop[0, 0] + drop[2, 0]) / 2)                     # averaged, not summed
+    drop = {(a, b): w[a : a + 3, b : b + 3].sum() for a in (0, 2, 4) for b in (0, 2, 4)}
+    torch.testing.assert_close(got[0, 0], drop[0, 0])  # removed, not kept
+    torch.testing.assert_close(got[2, 0], (drop[0, 0] + drop[2, 0]) / 2)  # averaged, not summed
     torch.testing.assert_close(got[2, 2], (drop[0, 0] + drop[0, 2] + drop[2, 0] + drop[2, 2]) / 4)
-    edge = occlusion(Weights(), x, window=3, stride=3)[0, 0]                                 # windows at 0, 3 and, whole, at 4
+    edge = occlusion(Weights(), x, window=3, stride=3)[0, 0]  # windows at 0, 3 and, whole, at 4
     torch.testing.assert_close(edge[6, 6], w[4:, 4:].sum())
     torch.testing.assert_close(edge[4, 0], (w[3:6, :3].sum() + w[4:, :3].sum()) / 2)
 

@@ -450,6 +450,14 @@ def test_hidden_cases_count(course, tmp_path):
     assert sum(x["points"] for x in told) == FULL
 
 
+def test_an_answer_that_hands_on_the_librarys_is_pointed_out(course, tmp_path):
+    head = stub("4.1").splitlines()[0]
+    (tmp_path / "a.ipynb").write_text(notebook(
+        {"4.1": f"from xaikit.exercises import get\n{head}\n    return get('4.1').library(f, x)", "4.3": PERFECT["4.3"]}))
+    note = grading.grade(tmp_path / "a.ipynb", tmp_path / "out", seed=1, root=course)["note"][0]
+    assert note.startswith("4.1: the answer calls the library") and "4.3" not in note
+
+
 @pytest.mark.skipif(os.name == "nt", reason="not tried there")
 def test_without_fork(course, tmp_path):
     (tmp_path / "a.ipynb").write_text(

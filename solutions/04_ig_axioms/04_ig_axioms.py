@@ -148,9 +148,8 @@ def gradient_credit(f, x):
     """∂f/∂x, row by row.  x: (N, D) → (N, D)"""
     ### BEGIN SOLUTION
     x = x.detach().clone().requires_grad_(True)
-    return torch.autograd.grad(f(x).sum(), x)[
-        0
-    ]  # rows do not mix, so the sum keeps each row's own gradient
+    # rows do not mix, so the sum keeps each row's own gradient
+    return torch.autograd.grad(f(x).sum(), x)[0]
     ### END SOLUTION
 
 
@@ -919,8 +918,8 @@ count = table.map(lambda cell: isinstance(cell, evaluate.Witness)).sum(axis=1)
 print("axioms broken:", ", ".join(f"{m} {n}" for m, n in count.sort_values().items()))
 
 # %% [markdown]
-# **Try it.** Choose a method and an axiom to see the witness: the network written out, the input, the
-# baseline, and the credit of each input. Recompute one with a pencil.
+# **Try it.** A click on a red cell of the table opens its witness: the input, the baseline, the network written out, and the
+# credit. Or choose a method and an axiom below to see it drawn. Recompute one with a pencil.
 
 
 # %%
@@ -932,12 +931,12 @@ def witness(method, axiom):
 widgets.explore(
     witness,
     "The witness of the chosen cell: a network, an input, a baseline and the credit that each input gets.",
-    method=widgets.Toggle(tuple(table.index), "deep_lift", "method"),
-    axiom=widgets.Toggle(tuple(table.columns), "symmetry", "axiom"),
+    method=widgets.Toggle(tuple(table.index), "gradient", "method"),
+    axiom=widgets.Toggle(tuple(table.columns), "sensitivity (a)", "axiom"),
 )
 
 # %% [markdown]
-# Here is one of them, as it stands: DeepLIFT on a function that is symmetric in its two inputs, at a point
+# Here is one that takes more thought: DeepLIFT on a function that is symmetric in its two inputs, at a point
 # where both have the same value.
 
 # %%

@@ -1,11 +1,12 @@
-"""What every attribution method does before its mathematics: check what came in, set the network up, put it back.
+"""What every attribution method does before its mathematics: check what came in, set the network up, put it
+back.
 
-``explaining(model, x, target)`` is the one way in.  It yields a ``Score``: the number that is explained, as a function
-of the input.  A method is then a few lines on ``score(points)`` and ``score.gradient(points)``.
+``explaining(model, x, target)`` is the one way in.  It yields a ``Score``: the number that is explained, as a
+function of the input.  A method is then a few lines on ``score(points)`` and ``score.gradient(points)``.
 """
+
 import contextlib
 import math
-import numbers
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +14,11 @@ from torch import nn
 
 from .. import hooks
 from ..errors import UnsupportedLayer
+from .checks import check_input, check_model, check_target, misfit, watched
 
-# How much goes through the network at once: small chunks stay in the processor's cache and bound the memory.  8 images or
-# 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never more than 2^20 (6 photos of 224 × 224).
+# How much goes through the network at once: small chunks stay in the processor's cache and bound the memory.
+# 8 images or 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never
+# more than 2^20 (6 photos of 224 × 224).
 _IMAGES, _VALUES, _MOST = 8, 2**15, 2**20
 
 
@@ -23,21 +26,22 @@ _IMAGES, _VALUES, _MOST = 8, 2**15, 2**20
 def explaining(model, x, target=None, many=False):
     """Check the question, run the block with the network in eval mode, and leave everything as it was.
 
-    ``x``: (N, …) floating; ``target``: an int, a (N,) tensor of ints, or None for the predicted class.  Yields a ``Score``.
-    Inside the block the parameters ask for no gradient, and gradients to the input work also where the caller is under
-    ``no_grad`` or ``inference_mode``.  Raises TypeError or ValueError for anything that cannot be explained; what only
-    the network can tell (channels, number of classes) is raised by the first ``score(…)``, before there is a heatmap.
-    ``many``: the method will send many points through, so that laying the weights out for it pays.
+    ``x``: (N, …) floating; ``target``: an int, a (N,) tensor of ints, or None for the predicted class.
+    Yields a ``Score``. Inside the block the parameters ask for no gradient, and gradients to the input work
+    also where the caller is under ``no_grad`` or ``inference_mode``.  Raises TypeError or ValueError for
+    anything that cannot be explained; what only the network can tell (channels, number of classes) is raised
+    by the first ``score(…)``, before there is a heatmap. ``many``: the method will send many points through,
+    so that laying the weights out for it pays.
     """
-    parameters = _check_model(model)
-    _check_input(x)
+    parameters = check_model(model)
+    check_input(x)
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(hooks.unchanged(model))
         stack.enter_context(_frozen(parameters))
         x = x.clone() if x.is_inference() else x.detach()
-        score = Score(model, x, _check_target(target, x), [p for p in parameters if p.dim() > 2])
+        score = Score(model, x, check_target(target, x), [p for p in parameters if p.dim() > 2])
         if many and score._channels_last_possible():
             stack.enter_context(_turned(score.kernels))
         yield score
@@ -47,10 +51,9 @@ def explaining(model, x, target=None, many=False):
 class Score:
     """The score of the explained class, as a function of the input.
 
-    Made by ``explaining``.  ``x``: (N, …) the checked input, detached.  ``target``: (N,) classes, or None as long as the
-    predicted class is meant and not known yet.
-    A network that returns (N, K) is asked for column ``target``; one that returns (N,) has one score per image, its
-    target is 0 or None.
+    Made by ``explaining``.  ``x``: (N, …) the checked input, detached.  ``target``: (N,) classes, or None as
+    long as the predicted class is meant and not known yet. A network that returns (N, K) is asked for column
+    ``target``; one that returns (N,) has one score per image, its target is 0 or None.
     """
 
     model: nn.Module
@@ -59,55 +62,86 @@ class Score:
     kernels: list  # the convolutions' weights
 
     def __call__(self, points, rows=None):
-        """The scores (M,) of ``points`` (M, …); ``rows``: which of the N images each belongs to (slice or (M,) index).
+        """The scores (M,) of ``points`` (M, …); ``rows``: which of the N images each belongs to (slice or
+        (M,) index).
 
         Without ``rows`` the points are the N images' own, in order.
         """
         logits = self.logits(points)
         scores = logits.gather(1, self.classes(logits, rows)[:, None])[:, 0]
         if not scores.detach().isfinite().all():
-            raise ValueError(f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
-                             "look at its weights, or at an overflow in a narrow dtype")
+            raise ValueError(
+                f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
+                "look at its weights, or at an overflow in a narrow dtype"
+            )
         return scores
 
     def classes(self, logits, rows=None):
-        """(M,) the class explained for each row of logits (M, K).  ValueError where the network has no such class."""
-        if self.target is None:  # only ever with the images themselves: others must ask for .predicted() first
+        """(M,) the class explained for each row of logits (M, K).  ValueError where the network has no such
+        class."""
+        if self.target is None:  # only with the images themselves: others must ask for .predicted() first
             return logits.detach().argmax(1)
         target, count = self.target if rows is None else self.target[rows], logits.shape[1]
         bad = target[(target < 0) | (target >= count)]
         if len(bad):
-            raise ValueError(f"target {bad[0].item()} is out of range: the network has {count} output{'s' * (count > 1)}, "
-                             f"so a target is 0 … {count - 1}")
+            raise ValueError(
+                f"target {bad[0].item()} is out of range: the network has {count} output{'s' * (count > 1)}, "
+                f"so a target is 0 … {count - 1}"
+            )
         return target
 
     def logits(self, points):
-        """All outputs (M, K) for ``points`` (M, …).  ValueError that names the layer where the points do not fit."""
+        """All outputs (M, K) for ``points`` (M, …).  ValueError that names the layer where the points do
+        not fit."""
         try:
-            # a copy, so that a network that begins with an in-place operation writes into nothing of the caller's
+            # a copy, so that a network that begins with an in-place operation writes into nothing of the
+            # caller's
             inside = points.clone(memory_format=self._layout(points))
             if points.dim() >= max((k.dim() for k in self.kernels), default=0):
                 out = self.model(inside)
             else:  # an image without its batch, which a convolution would take for one?
-                with _watched(self.model, []):
+                with watched(self.model, []):
                     out = self.model(inside)
         except (UnsupportedLayer, torch.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:
-            raise _misfit(self, points, error) from error
+            raise misfit(self, points, error) from error
         if not torch.is_tensor(out):
-            raise TypeError(f"the network returns a {type(out).__name__}; a tensor (N, classes) is needed: "
-                            "wrap it in a module that picks one")
+            raise TypeError(
+                f"the network returns a {type(out).__name__}; a tensor (N, classes) is needed: "
+                "wrap it in a module that picks one"
+            )
         if out.dim() not in (1, 2) or len(out) != len(points):
-            raise ValueError(f"x of shape {tuple(self.x.shape)}: for {len(points)} of such images the network's output has shape "
-                             f"{tuple(out.shape)}; needed is ({len(points)}, classes) or ({len(points)},).  Is the batch's "
-                             "dimension missing?  (x[None])")
+            raise ValueError(
+                f"x of shape {tuple(self.x.shape)}: for {len(points)} of such images the network's output has "
+                f"shape {tuple(out.shape)}; needed is ({len(points)}, classes) or ({len(points)},).  Is the "
+                "batch's dimension missing?  (x[None])"
+            )
         return out if out.dim() == 2 else out[:, None]
 
     def gradient(self, points, rows=None):
         """d score / d point, for each point on its own; shaped like ``points``."""
         points = points.detach().requires_grad_()
         return derivative(self(points, rows), points)
+
+    def sum_gradients(self, weights, point, velocity=None):
+        """Σₖ wₖ ∂F(point(k))/∂x [⊙ velocity(k)] for every image: (N, …).  The k run through shared chunks,
+        one after the other.
+
+        ``weights``: (K,).  ``point`` and ``velocity`` get two index tensors (M,), the k and the image of each
+        of M points, and return (M, …).
+        """
+        self.predicted()
+        images = len(self.x)
+        total = torch.zeros_like(self.x, dtype=torch.promote_types(self.x.dtype, torch.float32))
+        for pairs in self.chunks(len(weights) * images):
+            pair = torch.arange(pairs.start, pairs.stop, device=total.device)
+            k, rows = pair // images, pair % images
+            gradients = self.gradient(point(k, rows), rows)
+            if velocity is not None:
+                gradients = gradients * velocity(k, rows)
+            total.index_add_(0, rows, each(weights[k.to(weights.device)], total) * gradients)
+        return total.to(self.x.dtype)
 
     def predicted(self):
         """Settle the target: where it was None it becomes the class predicted for x.  Returns self."""
@@ -122,24 +156,35 @@ class Score:
             return torch.cat([self(points[rows], rows) for rows in self.chunks()])
 
     def _layout(self, points):
-        """Channels last makes convolutions on a CPU up to three times faster, unless there are so many weights, which
+        """Channels last makes convolutions on a CPU up to three times faster, unless there are so many
+        weights, which
         are turned round at every call, for so few images that turning costs more than it brings."""
         if not self._channels_last_possible():
             return torch.contiguous_format
-        to_turn = sum(k.numel() for k in self.kernels if not k.is_contiguous(memory_format=torch.channels_last))
+        to_turn = sum(
+            k.numel() for k in self.kernels if not k.is_contiguous(memory_format=torch.channels_last)
+        )
         return torch.channels_last if to_turn < 16 * (points.numel() + 2**17) else torch.contiguous_format
 
     def _channels_last_possible(self):
-        return (self.x.dim() == 4 and self.x.device.type == "cpu" and self.x.dtype in (torch.float32, torch.bfloat16)
-                and len(self.kernels) > 0 and all(k.dim() == 4 for k in self.kernels))
+        return (
+            self.x.dim() == 4
+            and self.x.device.type == "cpu"
+            and self.x.dtype in (torch.float32, torch.bfloat16)
+            and len(self.kernels) > 0
+            and all(k.dim() == 4 for k in self.kernels)
+        )
 
     def chunks(self, count=None):
-        """Slices that cover ``range(count)`` (the N images), each small enough to go through the network at once."""
+        """Slices that cover ``range(count)`` (the N images), each small enough to go through the network at
+        once."""
         count, values = len(self.x) if count is None else count, self.x[0].numel()
         most = _MOST if self.x.device.type == "cpu" else 16 * _MOST
         least = _VALUES if self.x.device.type == "cpu" else most
         size = max(1, min(max(_IMAGES, least // values), most // values))
-        size = math.ceil(count / math.ceil(count / size))  # all about equal: a last chunk of one would be slow
+        size = math.ceil(
+            count / math.ceil(count / size)
+        )  # all about equal: a last chunk of one would be slow
         return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
     def per_image(self, function):
@@ -148,90 +193,26 @@ class Score:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
+def each(numbers, like):
+    """(M,) numbers so that they multiply (M, …)."""
+    return numbers.to(like).view(-1, *[1] * (like.dim() - 1))
+
+
 def derivative(scores, points):
-    """d (sum of scores) / d points, which is each image's own derivative since images do not meet in eval mode."""
+    """d (sum of scores) / d points, which is each image's own derivative since images do not meet in eval
+    mode."""
     grad = torch.autograd.grad(scores.sum(), points, allow_unused=True)[0] if scores.requires_grad else None
     if grad is None:
-        raise ValueError("the network's output has no gradient to x: is there a detach(), a no_grad() or an argmax inside?")
+        raise ValueError(
+            "the network's output has no gradient to x: is there a detach(), a no_grad() or an argmax inside?"
+        )
     return grad
-
-
-def check_steps(steps, name="steps"):
-    """A whole number ≥ 1, as int; TypeError or ValueError otherwise."""
-    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral):
-        raise TypeError(f"{name} must be a whole number, not {steps!r}")
-    if steps < 1:
-        raise ValueError(f"{name} must be at least 1, not {steps}")
-    return int(steps)
-
-
-def check_baseline(baseline, x, name="baseline"):
-    """The baseline as a tensor of x's shape.
-
-    ``baseline``: None (zeros), a number, or a tensor of x's shape, of one image's shape, or with ones in place of some
-    sizes.  TypeError or ValueError otherwise.
-    """
-    if baseline is None:
-        return torch.zeros_like(x)
-    if isinstance(baseline, bool) or not (torch.is_tensor(baseline) or isinstance(baseline, numbers.Real)):
-        raise TypeError(f"{name} must be None, a number or a tensor, not {type(baseline).__name__}")
-    given = torch.as_tensor(baseline).detach().to(x)
-    full = given if given.dim() in (0, x.dim()) else given[None]
-    if full.dim() not in (0, x.dim()) or any(a not in (1, b) for a, b in zip(full.shape, x.shape, strict=False)):
-        raise ValueError(f"{name} has shape {tuple(given.shape)}, x has {tuple(x.shape)}; it must be that of x, or of one image")
-    if not given.isfinite().all():
-        raise ValueError(f"{name} holds NaN or infinite values")
-    return full.expand_as(x)
-
-
-def _check_model(model):
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}; "
-                        "wrap a function in a module whose forward calls it")
-    modules = list(model.modules())
-    parameters = list({id(p): p for m in modules for p in m._parameters.values() if p is not None}.values())
-    buffers = [b for m in modules for b in m._buffers.values() if b is not None]
-    if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
-        raise ValueError("the network was made under inference_mode, so that nothing can be differentiated through it; "
-                         "make or load it outside")
-    return parameters
-
-
-def _check_input(x):
-    if not torch.is_tensor(x):
-        raise TypeError(f"x must be a tensor (N, …), not {type(x).__name__}")
-    if not x.is_floating_point():
-        raise TypeError(f"x is {x.dtype}; gradients need floating point: x.float() (images: x / 255; words: explain the "
-                        "network after its embedding)")
-    if x.dim() < 2:
-        raise ValueError(f"x has shape {tuple(x.shape)}; a batch (N, …) is needed: x[None] makes one of one image")
-    if x.numel() == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}: there is nothing in it to explain")
-    if not x.sum().isfinite() and not x.isfinite().all():  # the sum is quick, and finite only if all are
-        where = (~x.isfinite()).nonzero()[0].tolist()
-        raise ValueError(f"x holds {x[tuple(where)].item()} at {where}; clean it first, for example with x.nan_to_num()")
-
-
-def _check_target(target, x):
-    if target is None:
-        return None
-    if isinstance(target, str):
-        raise TypeError(f"target must be a whole number, a (N,) tensor of them, or None, not {target!r}")
-    try:
-        target = torch.as_tensor(target)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"target must be a whole number, a (N,) tensor of them, or None, not {type(target).__name__}") from None
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise TypeError(f"target must be whole, not {target.tolist()!r} ({target.dtype})")
-    if target.dim() > 1 or (target.dim() == 1 and len(target) != len(x)):
-        raise ValueError(f"target has shape {tuple(target.shape)} for {len(x)} image{'s' * (len(x) > 1)}; "
-                         f"give one number or ({len(x)},) of them")
-    return target.detach().clone().to(x.device, torch.int64).expand(len(x))
 
 
 @contextlib.contextmanager
 def _frozen(parameters):
-    """No parameter asks for a gradient: less to keep in memory, and no graph before the layer that Grad-CAM starts from."""
+    """No parameter asks for a gradient: less to keep in memory, and no graph before the layer that Grad-CAM
+    starts from."""
     asking = [p for p in parameters if p.requires_grad]
     try:
         for p in asking:
@@ -240,19 +221,6 @@ def _frozen(parameters):
     finally:
         for p in asking:
             p.requires_grad_(True)
-
-
-@contextlib.contextmanager
-def _watched(model, at):
-    """Keeps the operation that is running in the list ``at``; RuntimeError where a convolution gets no batch."""
-    def look(call):
-        at[:] = [call]
-        if call.kind in ("conv", "conv_transpose") and call.args[0].dim() < call.args[1].dim():
-            raise RuntimeError(f"the batch is missing; it got {call.args[0].dim()} dimensions and needs {call.args[1].dim()}")
-        return call()
-
-    with hooks.interpose(model, look):
-        yield
 
 
 @contextlib.contextmanager
@@ -266,19 +234,3 @@ def _turned(kernels):
     finally:
         for k, data in zip(kernels, own, strict=True):
             k.data = data
-
-
-def _misfit(score, points, error):
-    """The error to raise for a forward pass that failed: it names the layer that could not take what it got."""
-    model = score.model
-    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
-    if dtypes and points.dtype not in dtypes:
-        return TypeError(f"x is {points.dtype}, the network {'/'.join(map(str, dtypes))}: use x.to({next(iter(dtypes))})")
-    devices = {p.device for p in model.parameters()}
-    if devices and points.device not in devices:
-        return ValueError(f"x is on {points.device}, the network on {'/'.join(map(str, devices))}: move one of them")
-    at = []
-    with contextlib.suppress(Exception), torch.no_grad(), _watched(model, at):
-        model(points.clone())
-    where = f"layer {at[0].path or '(the network)'!r} ({type(at[0].module).__name__})" if at else "the network"
-    return ValueError(f"x has shape {tuple(score.x.shape)}, which {where} cannot take: {str(error).splitlines()[0]}")

@@ -1,4 +1,5 @@
 """Class activation maps: weigh the channels of one layer by what they mean for the class."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -9,11 +10,14 @@ from .call import derivative, explaining
 
 
 def cam(model, x, target=None):
-    """Class activation map Σₖ wₖ fₖ(x, y): the last feature maps weighed by the class's row of the final linear layer.
+    """Class activation map Σₖ wₖ fₖ(x, y): the last feature maps weighed by the class's row of the final
+    linear layer.
 
-    x: (N, C, H, W) → (N, C, H, W): the map (signed), bilinearly enlarged, its value divided by C in every channel, so that
-    the channels sum to it.  Only for networks that end in global average pooling and one linear layer; all others raise
-    UnsupportedLayer.  Source: Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", equation 2.
+    x: (N, C, H, W) → (N, C, H, W): the map (signed), bilinearly enlarged, its value divided by C in every
+    channel, so that the channels sum to it.  Only for networks that end in global average pooling and one
+    linear layer; all others raise UnsupportedLayer.
+    Source: Zhou et al. 2016, "Learning Deep Features for
+    Discriminative Localization", equation 2.
     """
     _check_images(x)
     with explaining(model, x, target) as score, torch.no_grad():
@@ -23,11 +27,13 @@ def cam(model, x, target=None):
 def grad_cam(model, x, target=None, layer=None):
     """Grad-CAM: max(0, Σₖ αₖ Aₖ) with αₖ the mean of ∂F/∂Aₖ over the layer's positions.
 
-    x: (N, C, H, W) → (N, C, H, W): the map, bilinearly enlarged, its value divided by C in every channel.  ``layer``: name of
-    the layer whose output is A, (N, K, h, w); None is the last convolution in the order of ``model.named_modules()``.  The
-    gradient is taken only from the layer on.
-    Source: Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2.
-    Raises as ``call.explaining``; ValueError with the nearest name for a layer that does not exist or has no positions.
+    x: (N, C, H, W) → (N, C, H, W): the map, bilinearly enlarged, its value divided by C in every channel.
+    ``layer``: name of the layer whose output is A, (N, K, h, w); None is the last convolution in the order of
+    ``model.named_modules()``.  The gradient is taken only from the layer on.
+    Source: Selvaraju et al. 2017,
+    "Grad-CAM", equations 1 and 2.
+    Raises as ``call.explaining``; ValueError with the nearest name for a layer
+    that does not exist or has no positions.
     """
     _check_images(x)
     with explaining(model, x, target) as score:
@@ -40,7 +46,9 @@ def last_convolution(model):
     """The name of the last convolution; UnsupportedLayer if there is none."""
     names = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
     if not names:
-        raise UnsupportedLayer("the network has no nn.Conv2d, so there is no layer of feature maps; give one by layer=")
+        raise UnsupportedLayer(
+            "the network has no nn.Conv2d, so there is no layer of feature maps; give one by layer="
+        )
     return names[-1]
 
 
@@ -49,8 +57,10 @@ def _grad_cam(score, images, rows, name):
 
     def leaf(activation):
         if not torch.is_tensor(activation) or activation.dim() != 4:
-            raise UnsupportedLayer(f"layer {name!r} does not give feature maps (N, K, h, w); choose a layer before the "
-                                   "positions are pooled")
+            raise UnsupportedLayer(
+                f"layer {name!r} does not give feature maps (N, K, h, w); choose a layer before the "
+                "positions are pooled"
+            )
         outputs.append(activation.detach().requires_grad_())
         return outputs[-1].clone()  # what follows may work in place
 
@@ -64,7 +74,10 @@ def _grad_cam(score, images, rows, name):
 
 
 def _cam(score, images, rows):
-    pooled, linear = [], []  # the last of each: what goes into the pooling; input, weights and result of the linear layer
+    pooled, linear = (
+        [],
+        [],
+    )  # the last of each: what goes into the pooling; input, weights and result of the linear layer
 
     def look(call):
         result = call()
@@ -76,12 +89,20 @@ def _cam(score, images, rows):
 
     with hooks.interpose(score.model, look):
         logits = score.logits(images)
-    # checked on the numbers, not on the layers' types: what matters is what was computed, however it was written
-    if not (pooled and linear and linear[0].shape == pooled[0].shape[:2] and logits.shape == linear[2].shape
-            and torch.allclose(linear[0], pooled[0].mean((2, 3)), rtol=1e-3, atol=1e-5)
-            and torch.equal(logits, linear[2])):
-        raise UnsupportedLayer("CAM needs a network that ends in global average pooling and one linear layer; "
-                               "this one does not.  Use grad_cam, which needs neither")
+    # checked on the numbers, not on the layers' types: what matters is what was computed, however it was
+    # written
+    if not (
+        pooled
+        and linear
+        and linear[0].shape == pooled[0].shape[:2]
+        and logits.shape == linear[2].shape
+        and torch.allclose(linear[0], pooled[0].mean((2, 3)), rtol=1e-3, atol=1e-5)
+        and torch.equal(logits, linear[2])
+    ):
+        raise UnsupportedLayer(
+            "CAM needs a network that ends in global average pooling and one linear layer; "
+            "this one does not.  Use grad_cam, which needs neither"
+        )
     weights = linear[1][score.classes(logits, rows)]
     return _enlarge(torch.einsum("nk,nkhw->nhw", weights, pooled[0])[:, None], images)
 

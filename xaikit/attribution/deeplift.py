@@ -11,7 +11,8 @@ import torch
 from .. import hooks
 from ..errors import UnsupportedLayer
 from . import operations
-from .call import check_baseline, explaining
+from .call import explaining
+from .checks import check_baseline
 
 # Elementwise functions beyond the kinds of ``hooks``, and those without a kink.
 _ELEMENTWISE = {"prelu", "rrelu", "erf", "sin", "cos", "atan", "expm1", "log1p", "softshrink", "hardshrink", "tanhshrink"}

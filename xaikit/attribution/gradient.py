@@ -1,21 +1,39 @@
-"""Methods that send one signal back through the network: the gradient, and what guided backprop makes of it."""
+"""Methods that send one signal back through the network: the gradient, and what guided backprop makes of
+it."""
+
+import functools
 import numbers
 
 import torch
 
 from .. import hooks
 from ..errors import UnsupportedLayer
-from .call import check_steps, explaining
+from .call import each, explaining
+from .checks import check_steps
 
 # Activations that stand where a ReLU could, for which guided backprop and the deconvnet are not defined.
-_NO_RULE = {"leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardswish", "softplus"}
+_NO_RULE = {
+    "leaky_relu",
+    "prelu",
+    "rrelu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "relu6",
+    "hardswish",
+    "softplus",
+}
 
 
 def gradient(model, x, target=None):
     """Sensitivity of the score to each input value: ∂F/∂x.  (N, …) → (N, …)
 
-    Source: Simonyan, Vedaldi, Zisserman 2014, "Deep Inside Convolutional Networks", section 3, equation 4 (signed here:
-    no absolute value, no maximum over channels).  Raises as ``call.explaining``.
+    Source: Simonyan, Vedaldi, Zisserman 2014, "Deep Inside Convolutional Networks", section 3, equation 4
+    (signed here: no absolute value, no maximum over channels).
+    Raises as ``call.explaining``.
     """
     with explaining(model, x, target) as score:
         return score.per_image(score.gradient)
@@ -24,8 +42,9 @@ def gradient(model, x, target=None):
 def gradient_x_input(model, x, target=None):
     """First-order share of each input value in the score: x ⊙ ∂F/∂x.  (N, …) → (N, …)
 
-    Source: Shrikumar, Greenside, Kundaje 2017, "Learning Important Features Through Propagating Activation Differences",
-    section 2.2.  Raises as ``call.explaining``.
+    Source: Shrikumar, Greenside, Kundaje 2017, "Learning Important Features Through Propagating Activation
+    Differences", section 2.2.
+    Raises as ``call.explaining``.
     """
     with explaining(model, x, target) as score:
         return score.per_image(lambda points, rows: points * score.gradient(points, rows))
@@ -34,39 +53,51 @@ def gradient_x_input(model, x, target=None):
 def smoothgrad(model, x, target=None, samples=16, noise=0.15, seed=0):
     """Mean gradient over noisy copies of the input: (1/n) Σₖ ∂F(x + εₖ)/∂x, εₖ ~ N(0, σ²).  (N, …) → (N, …)
 
-    ``samples``: n ≥ 1.  ``noise``: σ as a share ≥ 0 of each image's range, max x − min x.  ``seed``: of the noise, which is the
-    same for every image, so that a batch gives what its images give alone.  Target None is the class predicted without noise.
-    Source: Smilkov et al. 2017, "SmoothGrad", section 2.1.  Raises as ``call.explaining``; ValueError for options out of range.
+    ``samples``: n ≥ 1.  ``noise``: σ as a share ≥ 0 of each image's range, max x − min x.  ``seed``: of the
+    noise, which is the same for every image, so that a batch gives what its images give alone.  Target None
+    is the class predicted without noise.
+    Source: Smilkov et al. 2017, "SmoothGrad", section 2.1.  Raises as
+    ``call.explaining``; ValueError for options out of range.
     """
     samples = check_steps(samples, "samples")
     if isinstance(noise, bool) or not isinstance(noise, numbers.Real) or not 0 <= noise < float("inf"):
         raise ValueError(f"noise must be a share of the image's range, 0 or more, not {noise!r}")
     with explaining(model, x, target, many=True) as score:
-        score.predicted()
-        generator = torch.Generator().manual_seed(seed)
-        flat = score.x.flatten(1)
-        sigma = noise * (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (x.dim() - 1))
-        total = torch.zeros_like(score.x)
-        for _ in range(samples):
-            noisy = score.x + sigma * torch.randn(x.shape[1:], generator=generator).to(score.x)
-            total += score.per_image(lambda points, rows, noisy=noisy: score.gradient(noisy[rows], rows))
-        return total / samples
+        generator, flat = torch.Generator().manual_seed(seed), score.x.flatten(1)
+        sigma = each(noise * (flat.amax(1) - flat.amin(1)), score.x)
+
+        @functools.lru_cache(
+            maxsize=1
+        )  # asked for in order; the next chunk of points may begin with the same one
+        def epsilon(k):
+            return torch.randn(x.shape[1:], generator=generator).to(score.x)
+
+        def noisy(k, rows):
+            return score.x[rows] + sigma[rows] * torch.cat(
+                [epsilon(i).expand_as(score.x[rows[k == i]]) for i in k.unique().tolist()]
+            )
+
+        return score.sum_gradients(torch.full((samples,), 1 / samples), noisy)
 
 
 def guided_backprop(model, x, target=None):
-    """The gradient, where each ReLU lets back only what is positive: R = 1[x > 0] · max(R, 0).  (N, …) → (N, …)
+    """The gradient, where each ReLU lets back only what is positive: R = 1[x > 0] · max(R, 0).  (N, …) → (N,
+    …)
 
-    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015, "Striving for Simplicity", section 3.4, figure 1.
+    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015, "Striving for Simplicity", section 3.4, figure
+    1.
     Raises as ``call.explaining``; UnsupportedLayer for activations like GELU, which have no such rule.
     """
     return _with_relu_rule(model, x, target, lambda R, x, y: R.clamp(min=0).mul_(y.sign()))
 
 
 def deconvnet(model, x, target=None):
-    """The gradient, where each ReLU's mask is dropped and the signal itself rectified: R = max(R, 0).  (N, …) → (N, …)
+    """The gradient, where each ReLU's mask is dropped and the signal itself rectified: R = max(R, 0).  (N, …)
+    → (N, …)
 
-    Source: Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1, as written in
-    Simonyan et al. 2014, section 4.  Raises as ``guided_backprop``.
+    Source: Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1, as
+    written in Simonyan et al. 2014, section 4.
+    Raises as ``guided_backprop``.
     """
     return _with_relu_rule(model, x, target, lambda R, x, y: R.clamp(min=0))
 
@@ -75,7 +106,9 @@ def _with_relu_rule(model, x, target, rule):
     def handler(call):
         name = call.name.rstrip("_")
         if name in _NO_RULE:
-            raise UnsupportedLayer(f"{name} in layer {call.path or '(the network)'!r}: this method has a rule for ReLU only")
+            raise UnsupportedLayer(
+                f"{name} in layer {call.path or '(the network)'!r}: this method has a rule for ReLU only"
+            )
         if call.kind == "relu" or _is_relu_by_clamping(name, call):
             return hooks.ruled(call, rule, keep_input=False)
         return call()

@@ -1,21 +1,27 @@
 """Occlusion: hide a part of the input and see what it does to the score."""
+
+import itertools
 import math
 
 import torch
 
-from .call import check_baseline, check_steps, explaining
+from .call import explaining
+from .checks import check_baseline, check_steps
 
 
 def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
-    """F(x) − F(x with a window hidden), every input value the mean over the windows that cover it.  (N, …) → (N, …)
+    """F(x) − F(x with a window hidden), the mean over the windows that cover an input value.  (N, …) → (N, …)
 
-    x: (N, C, H, W): windows of ``window`` × ``window`` pixels (or a pair), all channels hidden together; (N, C, L): windows along
-    L; (N, D): windows of features.  ``stride``: from one window to the next, at most the window; the last one is moved back
-    to end at the border, so that every window is complete and everything is covered.  Default: a seventh of each side (one
-    feature), with half a window's stride.  ``value``: what is put in the window, a number or a tensor of x's or one image's shape.
-    The value in each channel is divided by C, so that the channels sum to the pixel's drop in score.
-    Source: Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
-    Raises as ``call.explaining``; ValueError or TypeError for the options.
+    x: (N, C, H, W): windows of ``window`` × ``window`` pixels (or a pair), all channels hidden together; (N,
+    C, L): windows along L; (N, D): windows of features.  ``stride``: from one window to the next, at most the
+    window; the last one is moved back to end at the border, so that every window is complete and everything
+    is covered.  Default: a seventh of each side (one feature), with half a window's stride.  ``value``: what
+    is put in the window, a number or a tensor of x's or one image's shape. The value in each channel is
+    divided by C, so that the channels sum to the pixel's drop in score.
+    Source: Zeiler, Fergus 2014,
+    "Visualizing and Understanding Convolutional Networks", section 4.2.
+    Raises as ``call.explaining``;
+    ValueError or TypeError for the options.
     """
     with explaining(model, x, target, many=True) as score, torch.no_grad():
         sides = score.x.shape[2:] if x.dim() > 2 else score.x.shape[1:]
@@ -30,35 +36,43 @@ def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
                 raise ValueError(f"a stride of {s} leaves gaps between windows of {w}")
         value = check_baseline(value, score.x, "value")
         score.predicted()
-        corners = torch.cartesian_prod(*(_starts(*three) for three in zip(sides, window, stride, strict=True)))
-        corners = corners.view(-1, len(sides))
-        drops = score.per_image(lambda images, rows: _drops(score, images, rows, corners, window, value[rows]))
-        return _spread(drops, corners.tolist(), window, score.x)
+        starts = [_starts(*three) for three in zip(sides, window, stride, strict=True)]
+        corners = list(itertools.product(*starts))
+        drops = score.per_image(
+            lambda images, rows: _drops(score, images, rows, corners, window, value[rows])
+        )
+        return _spread(drops, corners, window, score.x)
 
 
 def _drops(score, images, rows, corners, window, value):
     """F(x) − F(x with each window hidden) for some of the images: (n, windows)."""
-    n, clean = len(images), score(images, rows)
-    drops = torch.empty(len(corners) * n, device=images.device, dtype=clean.dtype)
-    for pairs in score.chunks(len(drops)):
+    n = len(images)
+    scores = torch.empty((1 + len(corners)) * n, device=images.device, dtype=images.dtype)
+    for pairs in score.chunks(len(scores)):
         pair = torch.arange(pairs.start, pairs.stop, device=images.device)
-        which, at = pair // n, pair % n
-        hidden = _hide(images[at], corners[which.cpu()], window, value[at])
-        drops[pairs] = clean[at] - score(hidden, at + rows.start)
-    return drops.view(len(corners), n).T
+        which, at = pair // n - 1, pair % n  # −1: nothing hidden
+        scores[pairs] = score(_hide(images[at], which.tolist(), corners, window, value[at]), at + rows.start)
+    scores = scores.view(1 + len(corners), n)
+    return (scores[0] - scores[1:]).T
 
 
-def _hide(points, corners, window, value):
-    for point, replacement, corner in zip(points, value, corners.tolist(), strict=True):
-        box = (..., *_box(corner, window))
-        point[box] = replacement[box]
+def _hide(points, which, corners, window, value):
+    for point, replacement, k in zip(points, value, which, strict=True):
+        if k >= 0:
+            box = (..., *_box(corners[k], window))
+            point[box] = replacement[box]
     return points
 
 
 def _spread(drops, corners, window, x):
     """Every position gets the mean of its windows' drops; each channel a C-th.  (N, windows) → like x"""
     channels = x.shape[1] if x.dim() > 2 else 1
-    total = torch.zeros(len(x), *x.shape[x.dim() - len(window):], dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
+    total = torch.zeros(
+        len(x),
+        *x.shape[-len(window) :],
+        dtype=torch.promote_types(x.dtype, torch.float32),
+        device=x.device,
+    )
     covered = torch.zeros_like(total[0])
     for k, corner in enumerate(corners):
         box = (..., *_box(corner, window))
@@ -71,7 +85,7 @@ def _spread(drops, corners, window, x):
 def _starts(side, window, stride):
     """Where windows begin along one side; the last one ends at the border."""
     starts = list(range(0, side - window + 1, stride))
-    return torch.tensor(starts if starts[-1] == side - window else [*starts, side - window])
+    return starts if starts[-1] == side - window else [*starts, side - window]
 
 
 def _box(corner, window):

@@ -171,6 +171,10 @@ def _hidden(path):
 
 
 # ------------------------------------------------------------------------------------------ one submission
+# An answer that hands on the library's passes every check, and only a person can say whether it should.
+_BORROWED = re.compile(r"\banswer\s*\(|\.library\b|\bxaikit\b|\battribution\s*\.")
+
+
 def _grade_one(path, base, known, questions, server, timeout, cell_seconds):
     began = time.monotonic()
     relative = path.relative_to(base).as_posix()
@@ -195,7 +199,11 @@ def _grade_one(path, base, known, questions, server, timeout, cell_seconds):
             _judged(name, ref, questions[ref.name][name], observed.get(name, []), what) for name in ref.checks
         ]
         record["points"] = round(sum(x["points"] for x in record["exercises"]), 2)
-        record["note"] = "; ".join(f"code cell {x['cell']}: {x['error'][:80]}" for x in notes)
+        borrowed = [x["id"] for x in record["exercises"] if x["points"] and _BORROWED.search(x["code"])]
+        record["note"] = "; ".join(
+            [f"code cell {x['cell']}: {x['error'][:80]}" for x in notes]
+            + [f"{', '.join(borrowed)}: the answer calls the library; look at its code"] * bool(borrowed)
+        )
     except Refused as error:
         record["note"] = str(error)
     except Exception as error:  # one submission must never end the batch

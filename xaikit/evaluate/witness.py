@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
 import torch
@@ -103,10 +104,8 @@ class Witness:
         """What the networks are called."""
         return {1: ["F"], 2: ["f", "g"], 3: ["a·f₁ + b·f₂", "f₁", "f₂"]}[len(self.networks)]
 
-    def show(self):
-        """The witness as a picture: the networks written out, the input, and the credit each input gets.
-        Returns the Figure.
-        """
+    def lines(self):
+        """The witness written out: what it shows, the input, the networks."""
         lines = [
             *textwrap.wrap(f"{self.method}, {self.axiom}: {self.text}", WIDTH),
             *textwrap.wrap(f"(the axiom: {self.says})", WIDTH),
@@ -120,6 +119,17 @@ class Witness:
             lines += ["", f"{name}: {at_x:.4g} at x, {at_baseline:.4g} at x′"]
             if not name.startswith("a·"):  # the sum is its terms side by side
                 lines += _short(formula(net))
+        return [line.replace("-", "−") for line in lines]
+
+    def credits(self):
+        """The credit on each network, as text."""
+        return [f"credit on {n}: {_vector(a)}" for n, a in zip(self.names(), self.attributions, strict=True)]
+
+    def show(self):
+        """The witness as a picture: the networks written out, the input, and the credit each input gets.
+        Returns the Figure.
+        """
+        lines = self.lines()
         count = len(self.attributions[0])
         height = max(2.2, 0.17 * len(lines) + 0.3, 0.5 + 0.26 * count * len(self.networks))
         fig, (left, right) = plot.subplots(1, 2, size=(9.6, height), gridspec_kw={"width_ratios": [1.45, 1]})
@@ -127,7 +137,7 @@ class Witness:
         left.text(
             0,
             1,
-            "\n".join(line.replace("-", "−") for line in lines),
+            "\n".join(lines),
             va="top",
             fontsize=8.5,
             family="DejaVu Sans Mono",
@@ -144,34 +154,33 @@ class Witness:
             right.set_xlim(-1, 1)
         plot.describe(
             fig,
-            f"{self.method} breaks {self.axiom}: {self.text}. Credit at x = {_vector(self.x)}: "
-            + "; ".join(f"{n}: {_vector(a)}" for n, a in zip(self.names(), self.attributions, strict=True))
-            + ".",
+            f"{self.method} breaks {self.axiom}: {self.text}. At x = {_vector(self.x)}: {'; '.join(self.credits())}.",
         )
         return fig
 
 
 def styled(table):
-    """The axiom table with its verdicts in colour and in words, as HTML for a notebook."""
+    """The axiom table with its verdicts in colour and in words, as HTML; a click on a violation opens its witness."""
 
     def colour(cell):
-        return (
-            f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
-        )
+        return f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
 
     def words(cell):
-        return (
-            f"✗ {cell.text}".replace("-", "−")
-            if isinstance(cell, Witness)
-            else f"✓ {cell}"
-            if isinstance(cell, Holds)
-            else str(cell)
-        )
+        if isinstance(cell, Witness):
+            return f"✗ {cell.text}".replace("-", "−")
+        return f"✓ {cell}" if isinstance(cell, Holds) else str(cell)
 
-    look = {"text-align": "left", "font-size": "85%", "max-width": "11em", "white-space": "normal"}
-    html = plot.Html(
-        table.style.set_uuid("axioms").map(colour).format(words).set_properties(**look).to_html()
-    )
+    def clickable(cell):
+        if not isinstance(cell, Witness):
+            return escape(words(cell))
+        lines = cell.lines()
+        witness = escape("\n".join([*lines[lines.index("") + 1:], "", *cell.credits()]))
+        return (f'<details><summary style="cursor: pointer">{escape(words(cell))}</summary>'
+                f'<pre style="color: {plot.INK}; white-space: pre-wrap">{witness}</pre></details>')
+
+    look = {"text-align": "left", "font-size": "85%", "max-width": "13em", "white-space": "normal",
+            "vertical-align": "top"}
+    html = plot.Html(table.style.set_uuid("axioms").map(colour).format(clickable).set_properties(**look).to_html())
     html.plain = table.map(words).to_string()
     return html
 

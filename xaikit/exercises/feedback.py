@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -83,6 +84,7 @@ def check(id: str, function, seed: int = 0) -> Result:
     """Try `function` on the cases of exercise `id`, show a card, and return the `Result`.
 
     Never raises, whatever the function does; only the interrupt button and ``SystemExit`` go through.
+    Under nbgrader a failed check has to: AssertionError, since a cell that runs through earns its points there.
     """
     try:
         result = _checked(id, function, seed)
@@ -99,6 +101,8 @@ def check(id: str, function, seed: int = 0) -> Result:
             shown_in=current_cell(),
         )
     show(result)
+    if not result.passed and os.environ.get("NBGRADER_EXECUTION"):
+        raise AssertionError(f"{result.id}: {result.message}")
     return result
 
 

@@ -153,7 +153,9 @@ def shape_hint(got, shape, steps=0) -> str:
     if len(got) == len(shape) + 1 and steps in got and (got[1:] == shape or (got[0], *got[2:]) == shape):
         return "The axis of the steps is still there: average over it."
     if got == (1, *shape):
-        return "There is one axis too many: take the first and only entry, [0]. `autograd.grad` gives a tuple."
+        return (
+            "There is one axis too many: take the first and only entry, [0]. `autograd.grad` gives a tuple."
+        )
     if len(shape) == 2 and len(got) == 2 and got[0] == 1 and got[1] == shape[1]:
         return "Only one row came back: it works for a batch of one only."
     return ""

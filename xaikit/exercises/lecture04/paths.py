@@ -110,7 +110,9 @@ def path_judge(case, observed):
     step = corner[1:] - corner[:-1]
     middle = _along(case, functions.midpoints(m))
     ends_hint = "End points of the steps: take the gradient at the midpoints (k − ½)/m."
+    both = [_along(case, np.linspace(0, 1, n)) for n in (m, m + 1)]
     mistakes = [
+        *((ends_hint, (slope * speed).mean(0), 0.5) for slope, _, speed in both),
         ("The derivative γ′ of the path is missing.", gradient.mean(0)),
         (
             "The gradient follows the path but the factor is x − x′: multiply by γ′(α) inside the sum.",
