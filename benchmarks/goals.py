@@ -30,7 +30,7 @@ def _occlusion(row, single, **_):
 
 def _integrated(row, gaps, **_):
     met = row["ours"] <= 0.8 * row["captum"] and gaps[0] <= gaps[1] * 1.01 + 1e-6
-    return f"≤ 0.8 × captum's default, gap {gaps[0]:.1e} ≤ {gaps[1]:.1e}", met
+    return f"≤ 0.8 × captum's default, gap {gaps[0]:.1e} ≤ {gaps[1]:.1e} + 1e-6 (rounding)", met
 
 
 def _alpha_beta(row, **_):

@@ -56,8 +56,8 @@ def smoothgrad(model, x, target=None, samples=16, noise=0.15, seed=0):
     ``samples``: n ≥ 1.  ``noise``: σ as a share ≥ 0 of each image's range, max x − min x.  ``seed``: of the
     noise, which is the same for every image, so that a batch gives what its images give alone.  Target None
     is the class predicted without noise.
-    Source: Smilkov et al. 2017, "SmoothGrad", section 2.1.  Raises as
-    ``call.explaining``; ValueError for options out of range.
+    Source: Smilkov et al. 2017, "SmoothGrad", section 2.1.
+    Raises as ``call.explaining``; ValueError for options out of range.
     """
     samples = check_steps(samples, "samples")
     if isinstance(noise, bool) or not isinstance(noise, numbers.Real) or not 0 <= noise < float("inf"):
@@ -66,9 +66,7 @@ def smoothgrad(model, x, target=None, samples=16, noise=0.15, seed=0):
         generator, flat = torch.Generator().manual_seed(seed), score.x.flatten(1)
         sigma = each(noise * (flat.amax(1) - flat.amin(1)), score.x)
 
-        @functools.lru_cache(
-            maxsize=1
-        )  # asked for in order; the next chunk of points may begin with the same one
+        @functools.lru_cache(maxsize=1)  # asked for in order; the next chunk may begin with the same one
         def epsilon(k):
             return torch.randn(x.shape[1:], generator=generator).to(score.x)
 
