@@ -67,7 +67,7 @@ plot.describe(fig, "A handwritten two, white on black; beside it its heatmap, re
                    "blue where it speaks against. The reddest part is the stroke at the foot.")
 
 # %% [markdown]
-# **Red speaks for, blue speaks against**, and what is pale made no difference. These colours mean the same in every
+# **Red speaks for, blue speaks against**, and what is pale got little credit from this method. These colours mean the same in every
 # figure of the course, and zero is always the pale middle. The numbers beside the bar are the credit of one pixel, in
 # units of the network's output: the score of class 2, before the softmax.
 #

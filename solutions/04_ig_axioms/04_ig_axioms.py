@@ -17,7 +17,7 @@
 # A network says “three”. A heatmap says *because of these pixels*. Another heatmap says *no, because of
 # those*. Nobody can look into the network to see who is right, so this lecture asks something else: which
 # properties must *any* sensible heatmap have? It turns out that a handful of modest wishes rules out most
-# methods, and that a single one of them is left on the straight road.
+# methods, and that among those which follow a path from “nothing” to the input only the straight one is left.
 #
 # | | |
 # |---|---|
@@ -176,7 +176,7 @@ check("4.1", gradient_credit)
 # $$f(x_1,x_2)=\mathrm{ReLU}\big(\mathrm{ReLU}(x_1)-1-\mathrm{ReLU}(x_2)\big).$$
 #
 # Fix $x_1>1$. As $x_2$ grows from 0 to $x_1-1$ the output falls from $x_1-1$ to 0. But the signal that
-# arrives at $\mathrm{ReLU}(x_2)$ is always negative, because of the minus in front of it, and both rules
+# arrives at $\mathrm{ReLU}(x_2)$ is never positive, because of the minus in front of it, and both rules
 # cut it off. So $x_2$ gets nothing, at any input at all.
 
 # %%
@@ -196,7 +196,7 @@ credit["Integrated gradients"] = attribution.integrated_gradients(
 pd.DataFrame(credit, index=["credit of x1", "credit of x2"]).T.round(3)
 
 # %% [markdown]
-# The two methods that ought to see $x_2$ do not. Integrated gradients, from the baseline $(3, 0)$, gives
+# Deconvnet and guided backprop give $x_2$ nothing, though it alone moved the output. Integrated gradients, from the baseline $(3, 0)$, gives
 # the whole change to $x_2$ and none to $x_1$, which did not move.
 #
 # **Picture.** The credit of $x_2$ as $x_2$ grows, at $x_1=3$. Deconvnet and guided backprop lie on the zero
@@ -316,7 +316,7 @@ plot.describe(
 # **What to see.** In the first and the last panel the bars for $f$ and $g$ are equal, in the two between
 # they are not.
 #
-# **The bias matters, and the paper does not say so.** The LRP formula above, as on the slides, has no bias
+# **The bias matters, and the paper does not say so.** The LRP formula above, as the paper uses it, has no bias
 # in its denominator, and only that variant gives the paper's numbers. With the neuron's bias $b_j$ kept in
 # the denominator, $\sum_k x_kw_{kj}+b_j$, as the ε-rule of most libraries has it, the two networks get the
 # *same* credit.
@@ -342,9 +342,9 @@ print(
 
 # %% [markdown]
 # So what is left of the claim? **It is true of DeepLIFT; of LRP it is true where the bias is excluded; and
-# where the bias is kept, the pair is no counterexample.** Instead that variant fails the axiom it was said
-# to fulfil, sensitivity (a): on the ramp it says 0. When you read “LRP does this or that”, ask where the
-# bias goes.
+# where the bias is kept, the pair is no counterexample.** And the axiom that LRP was said to fulfil,
+# sensitivity (a), fails: on the ramp it says 0 (section 7 finds that with the bias excluded, too). When you
+# read “LRP does this or that”, ask where the bias goes.
 #
 # Every library function can be read here. This is the whole of the network pair:
 
@@ -359,16 +359,17 @@ show_source(families.slides_pair)
 #
 # $$\mathrm{IG}_i(x)=(x_i-x'_i)\int_0^1\frac{\partial F\big(x'+\alpha(x-x')\big)}{\partial x_i}\,d\alpha .$$
 #
-# **Claim** (the paper, proposition 1). If $F$ is differentiable almost everywhere, **integrated gradients**
-# is **complete**: $\sum_i \mathrm{IG}_i(x)=F(x)-F(x')$.
+# **Claim** (the paper, proposition 1, which asks for “differentiable almost everywhere”; safe is: continuous,
+# piecewise smooth, and differentiable at almost every point of the line). **Integrated gradients** is
+# **complete**: $\sum_i \mathrm{IG}_i(x)=F(x)-F(x')$.
 #
 # *Why.* By the chain rule,
 # $\frac{d}{d\alpha}F(x'+\alpha(x-x'))=\sum_i (x_i-x'_i)\frac{\partial F}{\partial x_i}$. Integrate both
 # sides from 0 to 1: on the left stands $F(x)-F(x')$, on the right the sum of the credits. It is the
 # fundamental theorem of calculus along a line.
 #
-# Completeness implies sensitivity (a): if only input $i$ differs, all other factors $x_k-x'_k$ are 0, and
-# so the whole difference $F(x)-F(x')\ne0$ is its credit. Only gradients enter, so implementation invariance
+# With these factors, completeness gives sensitivity (a): if only input $i$ differs, all other $x_k-x'_k$ are
+# 0, and so the whole difference $F(x)-F(x')\ne0$ is its credit. Only gradients enter, so implementation invariance
 # holds as well.
 #
 # **Code.** A computer replaces the integral by a sum over $m$ **steps**. The paper takes the right end of
@@ -496,7 +497,7 @@ ax = plot.curves(
 plot.describe(
     ax,
     "Completeness error against number of steps on logarithmic axes for five quadrature "
-    "rules. All fall with a slope near minus one; from m = 16 on the left and right sums lie "
+    "rules. All fall, with slopes around minus one; from m = 16 on the left and right sums lie "
     "highest, then trapezoid, midpoint and Gauss-Legendre.",
 )
 
@@ -518,14 +519,14 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** The one-sided sums fall like $1/m$: they are off by half a step's worth of the slope's
-# change from one end of the way to the other. Midpoint and trapezoid remove that error, at the same price.
-# What is left comes from the kinks. A ReLU network's slope *jumps* wherever the line crosses one, so that
-# no rule keeps the promise it makes for smooth functions: $m^{-2}$ for the midpoints, and for
-# Gauss–Legendre, which stays ahead by a factor, much more than that. Midpoints are simple and good;
-# whatever you take, look at the gap. (At one single $m$ a gap can be small by luck, as you saw above at
-# $m=1$.)
+# change from one end of the way to the other. The midpoints remove most of that error; the trapezoid, the mean
+# of left and right, about halves it here. What is left comes from the kinks. A ReLU network's slope *jumps*
+# wherever the line crosses one, so that no rule keeps the promise it makes for smooth functions: $m^{-2}$ for
+# midpoints and trapezoid, and much more for Gauss–Legendre, which is ahead from $m=8$ on, but by less and less.
+# Midpoints are simple and good; whatever you take, look at the gap. (For one picture the gap jumps about: you
+# saw it small by luck at $m=1$, and no smaller at $m=128$ than at $m=32$.)
 #
-# **Try it.** The slider is $m$, the toggle is the rule; the map on the right hardly changes long before the
+# **Try it.** The slider is $m$, the toggle is the rule; the map on the right stops changing long before the
 # gap is small.
 
 # %% tags=["demo"]
@@ -542,8 +543,8 @@ demos.get("04/steps").show()
 #
 # With $\gamma(\alpha)=x'+\alpha(x-x')$ this is integrated gradients.
 #
-# **Claim** (the slides' remark 3 and proposition 2, after Friedman 2004). *Every* path method is complete,
-# sensitive (a) and implementation invariant; and path methods (single ones, and averages over several
+# **Claim** (the paper, remark 3 and proposition 2, after Friedman 2004). *Every* path method is complete and
+# implementation invariant, and sensitive (a) as long as no input moves away and comes back; and path methods (single ones, and averages over several
 # paths) are the only ones with implementation invariance, sensitivity (b), linearity and completeness
 # (section 6 has the two that are new).
 
@@ -572,7 +573,7 @@ def path_gradients(f, path, steps=100):
 check("4.4", path_gradients)
 
 # %% [markdown]
-# **Picture.** Three paths from $(0,0)$ to $(1,1)$, as on the slides: $P_1$ moves $x_2$ first, $P_2$ is
+# **Picture.** Three paths from $(0,0)$ to $(1,1)$, as in the paper's figure: $P_1$ moves $x_2$ first, $P_2$ is
 # straight, $P_3$ moves $x_1$ first. And a fourth, $\gamma_i(\alpha)=\alpha^{p_i}$ with $p=(3,1)$, on which
 # $x_1$ comes late. The function is the simplest one that lets its inputs interact, $F(x_1,x_2)=x_1x_2$.
 
@@ -633,7 +634,8 @@ demos.get("04/paths").show()
 
 # %% [markdown]
 # **Only the straight one is fair** (the paper, theorem 1). Two inputs $i$ and $j$ are *symmetric* for $F$
-# if swapping them never changes $F$. A method is **symmetry-preserving** if symmetric inputs with equal
+# if swapping them never changes $F$. “Straight” is meant of the line: how fast one walks along it does not
+# matter. A method is **symmetry-preserving** if symmetric inputs with equal
 # values, in $x$ and in $x'$, get equal credit. *Theorem 1: integrated gradients is the only
 # symmetry-preserving path method.*
 #
@@ -644,9 +646,12 @@ demos.get("04/paths").show()
 #
 # $$f(x)=\begin{cases}0&\min(x_i,x_j)\le a\\(b-a)^2&\max(x_i,x_j)\ge b\\(x_i-a)(x_j-a)&\text{otherwise.}\end{cases}$$
 #
-# Outside the stretch $f$ is constant along the path, so nothing is handed out. On it, $x_i$ earns
-# $\gamma_j-a$ per unit of way and $x_j$ earns $\gamma_i-a$, which is more. Yet $f$ is symmetric. Let us
-# build it, for a path that weaves about the diagonal.
+# Take a path on which no input ever goes back. Outside the stretch $f$ is then constant along the path, so
+# nothing is handed out. On it, the slope for one input is what the *other* one has reached, less $a$. When
+# $x_i$, ahead, passes a level $u$, the other is still below $u$, and so $x_i$ earns less than $u-a$ per unit
+# of way; when $x_j$ passes the same level, it earns more than $u-a$. Yet $f$ is symmetric. Let us build it, for
+# a path that weaves about the diagonal. (Between path and diagonal it encloses as much area on one side as on the other, so
+# $x_1x_2$ alone would not convict it; that is why the proof needs its $f$.)
 
 
 # %%
@@ -672,7 +677,7 @@ side = torch.linspace(0, 1, 201)
 x1, x2 = torch.meshgrid(side, side, indexing="xy")
 value = proof(torch.stack([x1, x2], -1).view(-1, 2)).view(201, 201)
 fig, ax = plot.subplots(size=(5.2, 3.9))
-shown = ax.imshow(value, origin="lower", extent=(0, 1, 0, 1), cmap="Greys", vmax=1.6 * (b - a) ** 2)
+shown = ax.imshow(value, origin="lower", extent=(0, 1, 0, 1), cmap="Greys", vmax=1.3 * (b - a) ** 2)
 for label, path, style in (("straight", powers(1, 1), "-"), ("weaving", weave, "--")):
     ax.plot(*path(alpha).T, style, color=plot.COLORS[label == "weaving"], label=label, lw=2.2)
 ax.set(xlabel="x₁", ylabel="x₂", title="the function of the proof, and two paths")
@@ -681,7 +686,7 @@ fig.colorbar(shown, ax=ax, label="f(x₁, x₂)")
 plot.describe(
     fig,
     "The function of the proof as grey levels over the unit square: white where the smaller "
-    "input is at most a, a hump that grows towards the corner (b, b), constant grey where "
+    "input is at most a, a ramp that rises towards the corner (b, b), constant grey where "
     "the larger input is at least b. The straight path runs along the diagonal, the weaving "
     "path above it first and below it later.",
 )
@@ -706,7 +711,8 @@ plot.describe(
 # Write `twin_networks()`: two ReLU networks `f, g` of the same two to eight inputs, equal *everywhere*, to
 # which DeepLIFT with baseline 0 gives different credit at some point. Each is an `nn.Sequential` of
 # `nn.Linear` and `nn.ReLU`, or a list of `(weight, bias)` with the weight of shape (out, in). The pair of
-# section 3, rescaled or with its inputs swapped, does not count.
+# section 3 does not count, nor does the same pair times a number, with its inputs swapped, or beside inputs
+# that do nothing; another threshold, or other weights in front of $x_1$ and $x_2$, do count.
 #
 # *A way in:* two different orders of doing the same thing, such as
 # $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either
@@ -827,7 +833,6 @@ for row, (name, method) in zip(axes, tried.items(), strict=True):
             ax.axline((0, 0), slope=1, color=plot.MUTED, lw=0.8)
         else:
             ax.axhline(0, color=plot.MUTED, lw=0.8)
-            ax.set_ylim(-4, 4)
         ax.set(xlabel=xlabel, ylabel=ylabel)
         ax.set_title(
             f"{name}: " + ("dummy", "linearity", "symmetry")[column], loc="left", fontsize=10
@@ -892,13 +897,18 @@ print(
 #
 # ## 7 · Every method against every axiom
 #
-# **Claim** (the paper, section 2 and 4; the slides). Gradients, deconvnet and guided backprop fail
+# **Claim** (the paper, sections 2 and 4). Gradients, deconvnet and guided backprop fail
 # sensitivity (a); DeepLIFT and LRP fail implementation invariance; integrated gradients fails none.
 #
 # Claims of this kind can be *refuted* by a single example, a **witness**, and examples can be searched for.
 # `evaluate.axioms` takes each of our methods and each axiom and tries networks until one breaks it: the
 # paper's counterexamples first, then random ones built as in section 6. A cell says `holds` if 200 tries
 # found nothing. Mind what that means: *not found* is not *not there*, and only a proof says never.
+#
+# Five methods of the table have not been met yet. *SmoothGrad* averages the gradient over noisy copies of the input;
+# *occlusion* hides a part and measures how the score drops; *CAM* and *Grad-CAM* weigh the maps of the last convolution by
+# what each means for the class, and enlarge the sum to the size of the picture; *LRP αβ* shares positive and negative
+# contributions apart, with weights α = 2 and β = −1. Other lectures take them up.
 
 # %%
 table = evaluate.axioms(trials=200, seed=0)
@@ -955,6 +965,9 @@ fig = table.loc["deep_lift", "symmetry"].show()
 #   invariance* the search found a network whose first layer is scaled down a million times, and the second
 #   up: there the stabiliser ε is no longer small beside the neurons, and the credit changes. As ε → 0 the
 #   violation goes away. With the **bias excluded** it fails on the paper's pair, and more besides.
+# * “Holds” is about what the search met, and random points are not *on* a kink. Where the whole line lies in one, code has to
+#   choose a derivative, and PyTorch takes $\mathrm{ReLU}'(0)=0$; the cell below shows that then even integrated gradients
+#   depends on how $\max(x_1,x_2)$ is written.
 # * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation: conserved
 #   is the logit $F(x)$, not the difference $F(x)-F(x')$, and what biases take is missing from it.
 # * **SmoothGrad** fails *symmetry* by chance: two equal inputs meet different noise. The more samples, the
@@ -964,6 +977,22 @@ fig = table.loc["deep_lift", "symmetry"].show()
 #   not at all.
 # * **CAM and Grad-CAM** are tried on small convolutional networks. They read the last map, and where a
 #   kernel looks to the side, the map lies beside the pixels that it speaks of.
+
+# %%
+class Larger(torch.nn.Module):
+    """max(x₁, x₂), written as the j-th input plus ReLU(the i-th − the j-th)."""
+
+    def __init__(self, i, j):
+        super().__init__()
+        self.i, self.j = i, j
+
+    def forward(self, x):
+        return x[:, self.j] + torch.relu(x[:, self.i] - x[:, self.j])
+
+
+for i, j in ((0, 1), (1, 0)):
+    on_kink = attribution.integrated_gradients(Larger(i, j), torch.ones(1, 2), 0)[0].tolist()
+    print(f"x{j + 1} + ReLU(x{i + 1} − x{j + 1}) at (1, 1): integrated gradients {on_kink}")
 
 # %%
 columns = ["sensitivity (a)", "implementation invariance", "completeness"]
@@ -986,7 +1015,8 @@ fig = scaled.show()
 # another difference to share out.
 #
 # **Claim** (the paper, section 1, on the need for a baseline). For most networks there is a natural
-# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here?
+# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here? We call it neutral if no
+# class gets twice its even share.
 
 # %%
 with torch.no_grad():
@@ -1240,7 +1270,10 @@ for i in [facts.query(kind).index[0] for kind in kinds]:
 # %% [markdown]
 # **What to see.** Red words speak for *positive*, blue ones against; compare with the line below each,
 # which lists what the grammar says (all other words are worth 0). The two are on different scales: the
-# grammar counts opinions, the network logits. How close are the methods to the truth, over all words of 200
+# grammar counts opinions, the network logits. They do not always agree, not even in sign: where a negation turns an
+# opinion round, the truth shares the turn between the two words (by Shapley's rule; an opinion that is turned
+# into its exact opposite comes out at 0), and the network keeps another account, often the opinion at its face value
+# and the negation against it. How close are the methods to the truth, over all words of 200
 # reviews? Scored is the correlation of credit and truth, and how often the word with the largest credit is
 # one that has any worth at all.
 
@@ -1283,7 +1316,7 @@ gap = attribution.completeness_gap(
     reader.body, vectors, attribution.integrated_gradients(reader.body, vectors, 1, steps=1), 1
 )
 print(
-    f"integrated gradients with a single step: largest completeness gap over {len(reviews)} reviews {gap.max():.0e}"
+    f"integrated gradients with a single step: largest completeness gap over {len(reviews)} reviews {gap.abs().max():.0e}"
 )
 
 # %% [markdown]

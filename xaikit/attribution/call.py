@@ -19,7 +19,7 @@ from .checks import check_input, check_model, check_target, misfit, watched
 # How much goes through the network at once: small chunks stay in the processor's cache and bound the memory.
 # 8 images or 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never
 # more than 2^20 (6 photos of 224 × 224).
-_IMAGES, _VALUES, _MOST = 16, 2**15, 2**20
+_IMAGES, _VALUES, _MOST = 8, 2**15, 2**20
 
 
 @contextlib.contextmanager

@@ -200,7 +200,7 @@ def _neutral():
 
     with torch.no_grad():
         share = float(zoo.load("digits-cnn")(torch.zeros(1, 1, 28, 28)).softmax(1).max())
-    return f"the largest class has {share:.0%}", bool(share < 0.2)
+    return f"the largest class has {share:.0%} (we ask for less than twice its even share)", bool(share < 0.2)
 
 
 @claim(

@@ -174,7 +174,7 @@ def demos():
              "The output as x₂ grows, beside bars of the credit that seven methods give to x₁ and to x₂; deconvnet and "
              "guided backprop give x₂ nothing.", 940),
         Demo("04/paths", "04", "Every path is complete, only the straight one is fair", paths,
-             {"p1": Slider(0.5, 4.0, 3.0, label="p₁", log=True), "p2": Slider(0.5, 4.0, 1.0, label="p₂", log=True)},
+             {"p1": Slider(0.5, 4.0, 3.0, step=0.25, label="p₁"), "p2": Slider(0.5, 4.0, 1.0, step=0.25, label="p₂")},
              "f(x₁,x₂) = x₁ · x₂ treats its inputs alike; γ(α) = (α^p₁, α^p₂). The credits always add up to 1, but only "
              "the straight line shares it equally.",
              "Four paths from (0, 0) to (1, 1) in the plane, beside the credit that each gives to x₁ and to x₂ and "

@@ -62,7 +62,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class Toggle:
-    """One of several named options: buttons for a few, a list for many (arrow keys walk through both)."""
+    """One of several named options: buttons for a few, a list for many (Tab and Enter for the buttons, arrow keys for the list)."""
 
     options: tuple
     default: object = None

@@ -58,7 +58,7 @@ EXERCISES = [
             "`return (x - baseline) * total / steps`",
         ),
         insight="The credits add up to f(x) − f(x′): completeness, up to the error of the sum, which falls"
-        " as 1/m².",
+        " as 1/m² where f is smooth; section 4 shows what kinks do.",
     ),
     Exercise(
         id="4.3",
@@ -117,8 +117,8 @@ EXERCISES = [
         " everywhere, to which DeepLIFT (rescale rule,"
         " baseline 0) gives different credits at some point (5 % of what the output moves there). Each is an"
         " nn.Sequential of nn.Linear and nn.ReLU,"
-        " or a list of (weight, bias) pairs with ReLU between them. The slide's pair, rescaled or with"
-        " inputs swapped, does not count.",
+        " or a list of (weight, bias) pairs with ReLU between them. The pair of section 3 does not count, nor its multiples,"
+        " with inputs swapped or beside unused inputs; other thresholds or weights do.",
         library=answers.twin_networks,
         cases=twins.twin_cases,
         observe=networks.twin_observe,
@@ -159,7 +159,7 @@ EXERCISES = [
             "`share = torch.stack([alpha, alpha**3], dim=1)`\n`return baseline + share * (x - baseline)`",
         ),
         insight="On x₁·x₂ the credits differ by twice the area between the path and the diagonal: only a"
-        " path that encloses none treats both alike.",
+        " path whose signed area is 0 treats both alike.",
     ),
     Exercise(
         id="4.7",
