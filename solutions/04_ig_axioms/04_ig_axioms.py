@@ -833,6 +833,8 @@ for row, (name, method) in zip(axes, tried.items(), strict=True):
             ax.axline((0, 0), slope=1, color=plot.MUTED, lw=0.8)
         else:
             ax.axhline(0, color=plot.MUTED, lw=0.8)
+            limit = max(0.8, 1.1 * points[:, 1].abs().max().item())  # no axis that blows rounding up
+            ax.set_ylim(-limit, limit)
         ax.set(xlabel=xlabel, ylabel=ylabel)
         ax.set_title(
             f"{name}: " + ("dummy", "linearity", "symmetry")[column], loc="left", fontsize=10
