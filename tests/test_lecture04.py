@@ -181,7 +181,7 @@ def test_solutions_pass_and_the_numbers_of_the_paper_come_out(twice):
     ]
     assert "1.5 -0.5  2.0 -1.0" in text and "1.5 -0.5  1.5 -0.5" in text
     assert "✗ does not" in text and "✓ holds" in text
-    assert not re.search(r"warning|/home/|/work/|site-packages", text, re.I)
+    assert not re.search(r"warning|/home/|site-packages", text, re.I)
 
 
 def test_an_empty_notebook_runs_to_the_end_in_time(notebook):

@@ -685,8 +685,8 @@ ax.legend(loc="upper left")
 fig.colorbar(shown, ax=ax, label="f(x₁, x₂)")
 plot.describe(
     fig,
-    "The function of the proof as grey levels over the unit square: white where the smaller "
-    "input is at most a, a ramp that rises towards the corner (b, b), constant grey where "
+    "The function of the proof as grey levels over the unit square: white along the two axes, "
+    "where the smaller input is a = 0, a ramp up to the corner (b, b), constant grey where "
     "the larger input is at least b. The straight path runs along the diagonal, the weaving "
     "path above it first and below it later.",
 )
@@ -1272,10 +1272,10 @@ for i in [facts.query(kind).index[0] for kind in kinds]:
 # %% [markdown]
 # **What to see.** Red words speak for *positive*, blue ones against; compare with the line below each,
 # which lists what the grammar says (all other words are worth 0). The two are on different scales: the
-# grammar counts opinions, the network logits. They do not always agree, not even in sign: where a negation turns an
-# opinion round, the truth shares the turn between the two words (by Shapley's rule; an opinion that is turned
-# into its exact opposite comes out at 0), and the network keeps another account, often the opinion at its face value
-# and the negation against it. How close are the methods to the truth, over all words of 200
+# grammar counts opinions, the network logits. They mostly agree on which word matters, and not on how a
+# negation is booked: “hardly clumsy” together is worth +1, and by Shapley's rule all of that belongs to “hardly”
+# (“clumsy” alone pulls down by as much as it pulls up once negated), while the network's credit is shared between the
+# two words. In the last review even a sign differs: “fine” has a little positive worth and gets a little negative credit. How close are the methods to the truth, over all words of 200
 # reviews? Scored is the correlation of credit and truth, and how often the word with the largest credit is
 # one that has any worth at all.
 
