@@ -173,22 +173,23 @@ def refuse_sockets():
     socket.socket.connect = socket.socket.connect_ex = socket.create_connection = refuse
 
 
-def clean_environment(work):
-    """The only variables a student's code sees."""
-    kept = {
-        k: os.environ[k] for k in ("PATH", "LANG", "LC_ALL", "XAIKIT_HOME", "SYSTEMROOT") if k in os.environ
+def environment(work):
+    """The only variables a student's code may see, with ``work`` as its home."""
+    kept = ("PATH", "LANG", "LC_ALL", "XAIKIT_HOME", "SYSTEMROOT")
+    return {
+        **{k: os.environ[k] for k in kept if k in os.environ},
+        **dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), work),
+        "MPLBACKEND": "agg",
+        "CUDA_VISIBLE_DEVICES": "",
+        **{f"{x}_NUM_THREADS": "1" for x in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
     }
+
+
+def clean_environment(work):
+    """Leave this process only those variables."""
+    now = environment(work)
     os.environ.clear()
-    os.environ.update(
-        kept,
-        HOME=work,
-        TMPDIR=work,
-        IPYTHONDIR=work,
-        MPLCONFIGDIR=work,
-        MPLBACKEND="agg",
-        CUDA_VISIBLE_DEVICES="",
-        **{f"{x}_NUM_THREADS": "1" for x in ("OMP", "MKL", "OPENBLAS")},
-    )
+    os.environ.update(now)
 
 
 def enclose(work, hidden, kept, limits, slot, space):

@@ -20,6 +20,7 @@ import threading
 import time
 from pathlib import Path
 
+from . import barriers
 from .wire import Channel, Closed, Garbage, TooLate
 
 LIMITS = {
@@ -220,18 +221,7 @@ def places(hidden, kept):
 
 
 def _python(way, sock, folder, home):
-    environment = {
-        k: os.environ[k] for k in ("PATH", "LANG", "LC_ALL", "XAIKIT_HOME", "SYSTEMROOT") if k in os.environ
-    }
-    environment |= {
-        "HOME": folder,
-        "IPYTHONDIR": folder,
-        "MPLCONFIGDIR": folder,
-        "MPLBACKEND": "agg",
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-    }
-    environment |= {f"{x}_NUM_THREADS": "1" for x in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+    environment = barriers.environment(folder) | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     command = [sys.executable, "-m", "xaikit.classroom.child", way]
     errors = open(Path(home, "errors"), "wb")  # noqa: SIM115  (the process keeps it)
     options = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": errors}
