@@ -1,0 +1,1 @@
+"""What a unit looks for: receptive fields, strongest patches, preferred inputs, sparse codes, probes."""

@@ -1,0 +1,9 @@
+"""Every figure the course draws, in one style: what all lectures use is in ``base``, what one topic needs in a file
+of its own, and all of it is reached as ``plot.name``.
+"""
+from .base import (AGAINST, COLORS, DASHES, FOR, INK, MUTED, RULE, SIGNED, STYLE, Html, array, bars, curves, describe,
+                   flat, grid, heatmap, image, jpeg, limit_of, overlay, pixels, signed_rgb, styled, subplots, words)
+
+__all__ = ["AGAINST", "COLORS", "DASHES", "FOR", "INK", "MUTED", "RULE", "SIGNED", "STYLE", "Html", "array", "bars",
+           "curves", "describe", "flat", "grid", "heatmap", "image", "jpeg", "limit_of", "overlay", "pixels",
+           "signed_rgb", "styled", "subplots", "words"]
