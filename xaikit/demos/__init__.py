@@ -3,10 +3,9 @@
 ``demos.get("04").show()`` in a notebook; ``xaikit demo 04`` as an app.  A demo's name begins with its lecture's number.
 """
 import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-_LECTURES = ("lecture04",)
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,9 @@ class Demo:
 
 def all():
     """Every demo, in the lectures' order."""
-    found = []
-    for lecture in _LECTURES:
-        found += importlib.import_module(f".{lecture}", __name__).demos()
-    return found
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("lecture"))
+    modules = [importlib.import_module(f".{name}", __name__) for name in names]
+    return [demo for module in modules if hasattr(module, "demos") for demo in module.demos()]
 
 
 def get(name):

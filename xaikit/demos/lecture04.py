@@ -9,7 +9,7 @@ from torch import nn
 from .. import attribution, plot
 from ..errors import UnsupportedLayer
 from ..widgets import Slider, Toggle
-from . import Demo, lecture04_functions
+from . import Demo
 from .canvas import Canvas, Chart, number
 from .lecture04_scenes import BASELINES, baseline, pictures, scene
 
@@ -207,7 +207,6 @@ def demos():
              "with more steps the gap closes.",
              "An input, a baseline and the attribution map of the chosen method; below, bars of F(x) − F(x′) and of "
              "the sum of all credits, with the gap between them as a number.", 900),
-        *lecture04_functions.demos(),
         Demo("04/steps", "04", "How many steps?", lambda m, rule: steps_and_error(m, rule),
              {"m": _STEPS, "rule": Toggle({v: k for k, v in RULES.items()}, "midpoint", "rule")},
              "How far the credits of integrated gradients are from adding up, for five quadrature rules, on digits-cnn.",

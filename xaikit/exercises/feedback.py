@@ -18,7 +18,8 @@ def _all() -> dict[str, Exercise]:
 
     names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name.startswith("lecture"))
     modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
-    return {e.id: e for module in modules for e in module.EXERCISES}
+    found = [e for module in modules for e in getattr(module, "EXERCISES", ())]
+    return {e.id: e for e in sorted(found, key=lambda e: [int(part) for part in e.id.split(".")])}
 
 
 def get(id: str) -> Exercise:
