@@ -15,14 +15,18 @@ LARGEST = 200_000  # elements of an array that is still handed on
 LONGEST = 300  # characters of a message that is still handed on
 
 
-def call(answer, *args) -> dict:
-    """What ``answer(*args)`` gives, as plain data; tensors among `args` are watched for changes."""
+def call(answer, *args, parts=0) -> dict:
+    """What ``answer(*args)`` gives, as plain data; tensors among `args` are watched for changes.
+
+    ``parts``: how many values the answer should return; they come as ``part.0``, ``part.1`` … of kind "parts".
+    """
     import torch
 
     before = [a.detach().clone() if isinstance(a, torch.Tensor) else None for a in args]
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            observed = plain(answer(*args))
+            value = answer(*args)
+            observed = several(value, parts) if parts else plain(value)
     except (KeyboardInterrupt, SystemExit, TimeLimit):
         raise
     except BaseException as error:
@@ -70,6 +74,19 @@ def plain(value) -> dict:
     if array is None:
         return {"kind": "other", "type": kind, "message": ""}
     return {"kind": "array", "value": array, "type": kind}
+
+
+def several(value, count) -> dict:
+    """A tuple or list of `count` values as plain data of kind "parts"; anything else as `plain` has it."""
+    if not isinstance(value, tuple | list) or len(value) != count:
+        observed = plain(value)
+        return observed if observed["kind"] in ("none", "error") else {
+            "kind": "other", "type": type(value).__name__[:80], "message": f"{count} values are asked for"}
+    found = [plain(part) for part in value]
+    for part in found:
+        if part["kind"] != "array":
+            return part
+    return {"kind": "parts", **{f"part.{i}": part["value"] for i, part in enumerate(found)}}
 
 
 def to_array(value) -> np.ndarray | None:
