@@ -1,16 +1,18 @@
-"""``python -m benchmarks [name …]``: every method against captum and zennit, and how long a reader waits.
-About 3 minutes."""
+"""``python -m benchmarks [name …]``: the attribution methods against captum and zennit, then every topic
+(see ``benchmarks/__init__.py``); with names, only the networks and topics that have one of them in their name."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import importlib  # noqa: E402
+import pkgutil  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 
 import torch  # noqa: E402
 
-from . import contest, goals, startup  # noqa: E402
+import benchmarks  # noqa: E402
 
 _MARK = {True: "met", False: "MISSED", None: ""}
 
@@ -24,19 +26,34 @@ def _line(*cells):
 
 
 def main(only):
-    """Print the table; ``only``: parts of the networks' names, none for all."""
+    """Print the tables; ``only``: parts of the names of networks and topics, none for all."""
     began = time.perf_counter()
     torch.set_num_threads(1)
+
+    def wanted(name):
+        return not only or any(word in name for word in only)
+
+    topics = {info.name: importlib.import_module(f"benchmarks.{info.name}")
+              for info in pkgutil.iter_modules(benchmarks.__path__) if info.name != "__main__" and wanted(info.name)}
+    missed = _contests(wanted)
+    for name, topic in topics.items():
+        if hasattr(topic, "rows"):
+            missed += _topic(name, topic)
+    print(f"\n{time.perf_counter() - began:.0f} s.  "
+          + (f"Missed: {'; '.join(missed)}" if missed else "Every goal met."))
+
+
+def _contests(wanted):
+    """The attribution methods on each network; returns what missed its goal."""
+    from . import contest, goals
+
     missed = []
-    print(
-        "Multiples of one forward-and-backward pass to the input (fb), processor time, one thread, "
-        "medians of runs in turn."
-    )
-    for name, net, x, repeats in contest.networks():
-        if only and not any(word in name for word in only):
+    for name, net, x, rounds in contest.networks():
+        if not wanted(name):
             continue
-        results, unit = contest.contest(net, x, repeats)
-        print(f"\n{name}   (fb = {unit * 1000:.1f} ms)")
+        results, unit = contest.contest(net, x, rounds)
+        print(f"\n{name}: multiples of one forward-and-backward pass to the input (fb = {unit * 1000:.2f} ms), "
+              "processor time, one thread, best of runs in turn")
         _line("method", "xaikit", "captum", "zennit", "", "goal")
         for method, row in results.items():
             asked, met = "", None
@@ -50,28 +67,18 @@ def main(only):
             if met is False:
                 missed.append(f"{method} on {name}")
             _line(method, *(_cell(row.get(who)) for who in ("ours", "captum", "zennit")), _MARK[met], asked)
-    if not only:
-        missed += _waiting()
-    print(
-        f"\n{time.perf_counter() - began:.0f} s.  "
-        + (f"Missed: {'; '.join(missed)}" if missed else "Every goal met.")
-    )
+    return missed
 
 
-def _waiting():
-    print("\nWhat a reader waits for (ms of processor time)")
-    seconds = startup.import_seconds()
-    found = [("import xaikit", seconds, None, 0.3)]
-    for method, goal in (("gradient", 0.1), ("grad_cam", 0.1), ("integrated_gradients", 0.3)):
-        found.append((f"slider to picture, {method}", *startup.slider_seconds(method), goal))
-    missed = []
-    for what, seconds, why, goal in found:
-        if why:
-            print(f"{what:<44} skipped: {why}")
-            continue
-        met = seconds <= goal
-        missed += [] if met else [what]
-        print(f"{what:<44}{seconds * 1000:8.1f}   {_MARK[met]:<7}≤ {goal * 1000:.0f}")
+def _topic(name, topic):
+    """Print a topic's rows; returns what missed its goal."""
+    print(f"\n{name}: {topic.__doc__.splitlines()[0]}")
+    table = topic.rows()
+    marks = [None if met is None or met != met else bool(met) for met in table.get("met", [None] * len(table))]
+    missed = [f"{what} ({name})" for what, met in zip(table.iloc[:, 0], marks, strict=True) if met is False]
+    if "met" in table:
+        table["met"] = [_MARK[met] for met in marks]
+    print(table.to_string(index=False, float_format="{:.4g}".format, na_rep="–"), flush=True)
     return missed
 
 

@@ -1,9 +1,5 @@
 """One contest: a network, an input, and for each method the ways to compute it, ours and the peers'."""
 
-import gc
-import math
-import statistics
-import time
 import warnings
 from functools import partial
 
@@ -16,11 +12,13 @@ from zennit.torchvision import ResNetCanonizer
 
 from xaikit import attribution
 
+from . import clock
+
 STEPS, SAMPLES = 16, 8
 
 
 def networks():
-    """(name, network, input, repeats) with random weights, frozen: nobody is charged for gradients to the
+    """(name, network, input, rounds) with random weights, frozen: nobody is charged for gradients to the
     weights."""
     from torchvision.models import resnet18, squeezenet1_1
 
@@ -118,48 +116,26 @@ def entries(net, x, target):
     }
 
 
-def cpu_time(function, times=1):
-    """Seconds of processor time, mean over ``times`` calls in a row."""
-    start = time.process_time()
-    for _ in range(times):
-        function()
-    return (time.process_time() - start) / times
-
-
-def contest(net, x, repeats):
-    """{method: {who: median multiple of one pass, or the error}}, and the seconds of one pass.
-
-    All take turns, so that whatever else the machine does hits all alike; every round measures one pass anew.
-    """
+def contest(net, x, rounds):
+    """{method: {who: multiple of one pass, or the error}}, and the seconds of one pass."""
     target = torch.full((len(x),), 3)
-    table, times, calls, failed = entries(net, x, target), {}, {}, {}
+    table, failed = entries(net, x, target), {}
     runs = {("", "fb"): partial(one_pass, net, x, target)}
     runs |= {(method, who): f for method, ways in table.items() for who, f in ways.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for key, function in list(runs.items()):
             try:
-                function()  # find out who cannot
-                calls[key] = max(1, math.ceil(0.02 / cpu_time(function)))  # a turn lasts 20 ms at least
+                function()
             except Exception as error:  # a peer that fails is a result
                 failed[key] = type(error).__name__
                 del runs[key]
-        gc.disable()
-        try:
-            for _ in range(repeats):
-                gc.collect()
-                for key, function in runs.items():
-                    times.setdefault(key, []).append(cpu_time(function, calls[key]))
-        finally:
-            gc.enable()
-    unit = statistics.median(times["", "fb"])
-    results = {
-        method: {
-            who: failed.get((method, who)) or statistics.median(times[method, who]) / unit for who in ways
-        }
+        seconds = clock.in_turn(runs, rounds)
+    unit = seconds["", "fb"]
+    return {
+        method: {who: failed.get((method, who)) or seconds[method, who] / unit for who in ways}
         for method, ways in table.items()
-    }
-    return results, unit
+    }, unit
 
 
 def gaps(net, x):
