@@ -86,7 +86,7 @@ def guided_backprop(model, x, target=None):
     1.
     Raises as ``call.explaining``; UnsupportedLayer for activations like GELU, which have no such rule.
     """
-    return _with_relu_rule(model, x, target, lambda R, x, y: R.clamp(min=0).mul_(y.sign()))
+    return _with_relu_rule(model, x, target, "guided")
 
 
 def deconvnet(model, x, target=None):
@@ -97,10 +97,25 @@ def deconvnet(model, x, target=None):
     written in Simonyan et al. 2014, section 4.
     Raises as ``guided_backprop``.
     """
-    return _with_relu_rule(model, x, target, lambda R, x, y: R.clamp(min=0))
+    return _with_relu_rule(model, x, target, "deconvnet")
 
 
 def _with_relu_rule(model, x, target, rule):
+    with explaining(model, x, target) as score, hooks.interpose(model, relu_handler(RELU_RULES[rule])):
+        return score.per_image(score.gradient)
+
+
+# What goes on down where the signal R arrives at y = max(x, 0).
+RELU_RULES = {
+    "gradient": lambda R, x, y: R * y.sign(),
+    "deconvnet": lambda R, x, y: R.clamp(min=0),
+    "guided": lambda R, x, y: R.clamp(min=0).mul_(y.sign()),
+}
+
+
+def relu_handler(rule):
+    """A handler for ``hooks.interpose``: every ReLU goes back by ``rule(R, x, y)`` (x is None), all else as it is."""
+
     def handler(call):
         name = call.name.rstrip("_")
         if name in _NO_RULE:
@@ -111,8 +126,7 @@ def _with_relu_rule(model, x, target, rule):
             return hooks.ruled(call, rule, keep_input=False)
         return call()
 
-    with explaining(model, x, target) as score, hooks.interpose(model, handler):
-        return score.per_image(score.gradient)
+    return handler
 
 
 def _is_relu_by_clamping(name, call):
