@@ -236,8 +236,11 @@ def words(tokens, credit, limit=None):
     return out
 
 
-def jpeg(picture, quality=88):
-    """A picture ((H,W) or (H,W,3) uint8, floats in [0,1], or a Figure) as the bytes of a JPEG file."""
+def jpeg(picture, quality=88, subsampling=0):
+    """A picture ((H,W) or (H,W,3) uint8, floats in [0,1], or a Figure) as the bytes of a JPEG file.
+
+    Full colour resolution (subsampling 0): thin red and blue marks would otherwise bleed into grey.
+    """
     if isinstance(picture, Figure):
         canvas = FigureCanvasAgg(picture)
         canvas.draw()
@@ -246,8 +249,7 @@ def jpeg(picture, quality=88):
     if picture.dtype != np.uint8:
         picture = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
     out = io.BytesIO()
-    # full colour resolution: thin red and blue marks would otherwise bleed into grey
-    Image.fromarray(np.ascontiguousarray(picture)).save(out, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(np.ascontiguousarray(picture)).save(out, "JPEG", quality=quality, subsampling=subsampling)
     return out.getvalue()
 
 
