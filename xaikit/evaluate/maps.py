@@ -37,19 +37,19 @@ def chosen(methods=None, options=None, seed=0):
     """[(name, label, function(model, x, target))] of what to judge.
 
     ``methods``: None (all of ``attribution.METHODS``, then ``CONTROLS``), a name or names of these, or a mapping name →
-    ``method(model, x, target)``.  ``options``: {name: {option: value}} for methods that should not run with their
+    ``method(model, x, target)``, None standing for the one that bears the name.  ``options``: {name: {option: value}} for methods that should not run with their
     defaults.  ``seed``: of the random map.  ValueError for a name that nobody has, here or in ``options``.
     """
     known = {n: (m.label, m.function) for n, m in METHODS.items()} | CONTROLS
     known["random"] = CONTROLS["random"][0], functools.partial(random_map, seed=seed)
     if hasattr(methods, "items"):
-        picked = {n: (n, f) for n, f in methods.items()}
+        wanted = dict(methods)
     else:
-        names = list(known) if methods is None else [methods] if isinstance(methods, str) else list(methods)
-        unknown = [n for n in names if n not in known]
-        if unknown:
-            raise ValueError(f"no method is called {unknown[0]!r}; there are: {', '.join(known)}")
-        picked = {n: known[n] for n in names}
+        wanted = dict.fromkeys(known if methods is None else [methods] if isinstance(methods, str) else methods)
+    unknown = [n for n, f in wanted.items() if f is None and n not in known]
+    if unknown:
+        raise ValueError(f"no method is called {unknown[0]!r}; there are: {', '.join(known)}")
+    picked = {n: known[n] if f is None else (n, f) for n, f in wanted.items()}
     options = options or {}
     stray = [n for n in options if n not in picked and n not in known]
     if stray or not picked:
