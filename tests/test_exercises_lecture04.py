@@ -58,6 +58,7 @@ WRONG = [  # id, answer, the start of the hint that it must trigger, points that
     ("4.2", a.ig_sign, "The sign is flipped", 0),
     ("4.2", a.ig_no_baseline, "The baseline is forgotten", 0),
     ("4.2", a.ig_path_without_baseline, "The baseline is forgotten", 0),
+    ("4.2", a.ig_way_alone, "The baseline is forgotten", 0),
     ("4.2", a.ig_overshoot, "The path overshoots", 0),
     ("4.2", a.ig_sum, "The sum is not divided by the number of steps.", 0),
     ("4.2", a.ig_off_by_one, "Off by one: a step is missing", 0),

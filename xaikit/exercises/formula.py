@@ -77,8 +77,8 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
             value, verdict = read(part, wanted, axes if not outputs else "")
             if verdict is not None and _is_array(part) and part["value"].shape != wanted:
                 wrongs = wrongs or [(m[0], _tuple(m[1](**values), outputs), *m[2:]) for m in mistakes]
-                told = {np.shape(w[1][i]): w[0] for w in wrongs if np.shape(w[1][i]) != wanted}
-                verdict = read(part, wanted, axes if not outputs else "", told)[1]
+                hint = _shape_told(part["value"], [(w[0], w[1][i]) for w in wrongs], verdict.hint, tolerance)
+                verdict = read(part, wanted, axes if not outputs else "", {part["value"].shape: hint})[1]
             if verdict is not None:
                 return _of(outputs[i], verdict) if outputs and _is_array(part) else verdict
             parts.append(value)
@@ -176,6 +176,13 @@ def _parts(observed, outputs):
         return [{"kind": "other", "type": text_of(observed, "type", 80), "message": f"return {wanted}"}
                 for _ in outputs]
     return [observed] * len(outputs)
+
+
+def _shape_told(value, wrongs, usual, tolerance):
+    """The hint of the mistake that gives just these values; else what the shape alone says; else a mistake's shape."""
+    alike = [(hint, wrong) for hint, wrong in wrongs if np.shape(wrong) == value.shape]
+    same = [hint for hint, wrong in alike if value.dtype.kind in "biuf" and close(value, wrong, tolerance)]
+    return same[0] if same else usual or (alike[0][0] if alike else "")
 
 
 def _is_array(part):

@@ -11,29 +11,7 @@ from .networks import as_module
 __all__ = ["EXERCISES", "as_module"]
 
 EXERCISES = [
-    Exercise(
-        id="4.1",
-        lecture="04",
-        title="The gradient's credit",
-        points=1,
-        minutes=5,
-        difficulty=1,
-        task="gradient_credit(f, x): the gradient ∂f/∂x of each row. x (N, D) → (N, D). Tolerance 1e-3.",
-        library=answers.gradient_credit,
-        cases=gradients.gradient_cases,
-        observe=gradients.gradient_observe,
-        judge=gradients.gradient_judge,
-        hints=(
-            "PyTorch gives the gradient of one number. Rows do not mix, so which single number of f(x)"
-            " carries all rows' gradients?",
-            "∂/∂x Σₙ f(xₙ) has as its row n just ∂f(xₙ)/∂xₙ; `torch.autograd.grad(number, x)` returns a"
-            " tuple.",
-            "`x = x.detach().clone().requires_grad_(True)`\n`return torch.autograd.grad(f(x).sum(), x)[0]`",
-        ),
-        insight="For f(x) = 1 − ReLU(1 − x) at x = 2 the credit is 0: f is flat there, although it rose from"
-        " 0 to 1 on the way from the"
-        " baseline 0. The gradient looks at one point, and sensitivity(a) asks about two.",
-    ),
+    gradients.GRADIENT,
     Exercise(
         id="4.2",
         lecture="04",
@@ -60,27 +38,7 @@ EXERCISES = [
         insight="The credits add up to f(x) − f(x′): completeness, up to the error of the sum, which falls"
         " as 1/m² where f is smooth; section 4 shows what kinks do.",
     ),
-    Exercise(
-        id="4.3",
-        lecture="04",
-        title="The completeness gap",
-        points=1,
-        minutes=3,
-        difficulty=1,
-        task="completeness_gap(f, x, baseline, attributions): Σᵢ attributionsᵢ − (f(x) − f(x′)) for each"
-        " row. (N, D) each → (N,). Tolerance 1e-3; its size without the sign is accepted too.",
-        library=answers.completeness_gap,
-        cases=gradients.gap_cases,
-        observe=gradients.gap_observe,
-        judge=gradients.gap_judge,
-        hints=(
-            "What should the credits of one row add up to?",
-            "gap = Σᵢ aᵢ − (f(x) − f(x′)), one number for each row: the sum runs over the features, axis 1.",
-            "`return attributions.sum(1) - (f(x) - f(baseline))`",
-        ),
-        insight="A gap of zero says that nothing got lost. It does not say that the credit went to the right"
-        " features.",
-    ),
+    gradients.GAP,
     Exercise(
         id="4.4",
         lecture="04",

@@ -142,6 +142,7 @@ def _integrated_mistakes(case):
         (none, x * from_zero),
         (none, way * from_zero),
         (none, from_zero),
+        (none, way * _average(case, middle, 0 * b, way)[0]),
         ("The path overshoots: it is x′ + α(x − x′), not x′ + αx.", way * _average(case, middle, b, x)[0]),
         ("That is the gradient at x alone: average over the path.", way * _average(case, [1.0], b, way)[0]),
         (

@@ -1,0 +1,56 @@
+"""What the tests of every lecture share: its source read, its cells run, and what they printed and showed."""
+import re
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from xaikit.classroom import source
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {p.stem[:2]: p for p in sorted((ROOT / "solutions").glob("*/*.py"))}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+USED = """import resource, time
+print('USED', time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"""
+
+
+def read(lecture):
+    return source.read_source(SOURCES[lecture])
+
+
+def code_cells(nb):
+    return [c for c in nb.cells if c.cell_type == "code"]
+
+
+def prose(nb):
+    return "\n\n".join(c.source for c in nb.cells if c.cell_type == "markdown")
+
+
+def run(lecture, cells):
+    """The executed code cells, the processor's seconds and the memory in GiB; fails where a cell does."""
+    cells = [*(nbformat.from_dict(dict(c)) for c in cells), nbformat.v4.new_code_cell(USED)]
+    nb = source.notebook(cells)
+    nb.cells = [nbformat.v4.new_code_cell(c.source, metadata=c.metadata) for c in cells]
+    place = {"metadata": {"path": str(SOURCES[lecture].parent)}}
+    NotebookClient(nb, timeout=600, kernel_name="python3", resources=place).execute()
+    _, seconds, memory = nb.cells[-1].outputs[0]["text"].split()
+    return nb.cells[:-1], float(seconds), float(memory)
+
+
+def words(outputs):
+    """What a cell printed and showed, without the ids of widgets and objects."""
+    found = []
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name == "stdout":  # Python says a warning once per process
+                found.append(output.text)
+            continue
+        data = dict(output.data)
+        if WIDGET in data:
+            data = {"widget": True}
+        found.append({k: re.sub(r"0x[0-9a-f]+", "0x", v) for k, v in data.items() if isinstance(v, str)})
+    return "".join(f for f in found if isinstance(f, str)), [f for f in found if not isinstance(f, str)]
+
+
+def texts(cells):
+    return "\n".join(words(c.outputs)[0] + "\n".join(d.get("text/plain", "") for d in words(c.outputs)[1]) for c in cells)
