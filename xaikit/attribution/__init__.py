@@ -13,23 +13,31 @@ from .gradient import deconvnet, gradient, gradient_x_input, guided_backprop, sm
 from .methods import METHODS, Method, Option, lrp_alpha_beta, lrp_epsilon
 from .path import RULES, completeness_gap, integrated_gradients, path_gradients, quadrature
 from .perturbation import occlusion
-from .relevance import lrp
-from .rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
+from .presets import BLOCKS, PRESETS, Preset, composite, layers, lrp_composite
+from .relevance import lrp, relevance_budget, relevance_by_layer
+from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, WSquare, ZBox
+from .taylor import Decision, line_root, nearest_root, taylor
 
 __all__ = [
-    "METHODS",
-    "RULES",
     "AlphaBeta",
+    "BLOCKS",
+    "Decision",
     "Epsilon",
     "Flat",
     "Gamma",
+    "METHODS",
     "Method",
     "Option",
+    "PRESETS",
+    "Pass",
+    "Preset",
+    "RULES",
     "UnsupportedLayer",
     "WSquare",
     "ZBox",
     "cam",
     "completeness_gap",
+    "composite",
     "deconvnet",
     "deep_lift",
     "grad_cam",
@@ -38,12 +46,19 @@ __all__ = [
     "guided_backprop",
     "integrated_gradients",
     "last_convolution",
+    "layers",
+    "line_root",
     "lrp",
     "lrp_alpha_beta",
+    "lrp_composite",
     "lrp_epsilon",
+    "nearest_root",
     "occlusion",
     "path_gradients",
     "quadrature",
+    "relevance_budget",
+    "relevance_by_layer",
     "rules",
     "smoothgrad",
+    "taylor",
 ]

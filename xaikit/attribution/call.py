@@ -42,7 +42,7 @@ def explaining(model, x, target=None, many=False):
         stack.enter_context(_frozen(parameters))
         x = x.clone() if x.is_inference() else x.detach()
         score = Score(model, x, check_target(target, x), [p for p in parameters if p.dim() > 2])
-        if many and score._channels_last_possible():
+        if many and score.channels_last_possible():
             stack.enter_context(_turned(score.kernels))
         yield score
 
@@ -60,21 +60,17 @@ class Score:
     x: torch.Tensor
     target: torch.Tensor | None
     kernels: list  # the convolutions' weights
+    span: tuple | None = None  # the least and the greatest target
+    to_turn: int | None = None  # how many weights are not channels last
 
-    def __call__(self, points, rows=None):
+    def __call__(self, points, rows=None, handler=None):
         """The scores (M,) of ``points`` (M, …); ``rows``: which of the N images each belongs to (slice or
         (M,) index).
 
-        Without ``rows`` the points are the N images' own, in order.
+        Without ``rows`` the points are the N images' own, in order.  ``handler``: see ``logits``.
         """
-        logits = self.logits(points)
-        scores = logits.gather(1, self.classes(logits, rows)[:, None])[:, 0]
-        if not scores.detach().isfinite().all():
-            raise ValueError(
-                f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
-                "look at its weights, or at an overflow in a narrow dtype"
-            )
-        return scores
+        logits = self.logits(points, handler)
+        return finite(logits.gather(1, self.classes(logits, rows)[:, None])[:, 0])
 
     def classes(self, logits, rows=None):
         """(M,) the class explained for each row of logits (M, K).  ValueError where the network has no such
@@ -82,26 +78,34 @@ class Score:
         if self.target is None:  # only with the images themselves: others must ask for .predicted() first
             return logits.detach().argmax(1)
         target, count = self.target if rows is None else self.target[rows], logits.shape[1]
-        bad = target[(target < 0) | (target >= count)]
-        if len(bad):
-            raise ValueError(
-                f"target {bad[0].item()} is out of range: the network has {count} output{'s' * (count > 1)}, "
-                f"so a target is 0 … {count - 1}"
-            )
+        if self.span is None:  # looked at once: on a small network these questions are what costs
+            numbers = self.target.tolist()
+            self.span = min(numbers), max(numbers)
+        if self.span[0] < 0 or self.span[1] >= count:
+            for bad in target[(target < 0) | (target >= count)].tolist():
+                raise ValueError(
+                    f"target {bad} is out of range: the network has {count} output{'s' * (count > 1)}, "
+                    f"so a target is 0 … {count - 1}"
+                )
         return target
 
-    def logits(self, points):
+    def logits(self, points, handler=None):
         """All outputs (M, K) for ``points`` (M, …).  ValueError that names the layer where the points do
-        not fit."""
+        not fit.
+
+        ``handler``: is given every operation of the network, see ``hooks.interpose``.
+        """
         try:
             # a copy, so that a network that begins with an in-place operation writes into nothing of the
             # caller's
             inside = points.clone(memory_format=self._layout(points))
-            if points.dim() >= max((k.dim() for k in self.kernels), default=0):
+            with contextlib.ExitStack() as doors:
+                if handler is not None:
+                    doors.enter_context(hooks.interpose(self.model, handler))
+                if points.dim() < max((k.dim() for k in self.kernels), default=0):
+                    # an image without its batch, which a convolution would take for one?
+                    doors.enter_context(watched(self.model, []))
                 out = self.model(inside)
-            else:  # an image without its batch, which a convolution would take for one?
-                with watched(self.model, []):
-                    out = self.model(inside)
         except (UnsupportedLayer, torch.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:
@@ -119,10 +123,21 @@ class Score:
             )
         return out if out.dim() == 2 else out[:, None]
 
-    def gradient(self, points, rows=None):
-        """d score / d point, for each point on its own; shaped like ``points``."""
+    def gradient(self, points, rows=None, handler=None):
+        """d score / d point, for each point on its own; shaped like ``points``.  ``handler``: see ``logits``."""
         points = points.detach().requires_grad_()
-        return derivative(self(points, rows), points)
+        logits, seed = self.seeded(points, rows, handler)
+        return derivative(logits, points, seed)
+
+    def seeded(self, points, rows=None, handler=None):
+        """The logits (M, K) of ``points`` and what to send back from them: 1 at the explained class, else 0.
+
+        The derivative of the score, without the steps that pick it out.
+        """
+        logits = self.logits(points, handler)
+        classes = self.classes(logits, rows)[:, None]
+        finite(logits.detach().gather(1, classes))
+        return logits, torch.zeros_like(logits).scatter_(1, classes, 1)
 
     def sum_gradients(self, weights, point, velocity=None):
         """Σₖ wₖ ∂F(point(k))/∂x [⊙ velocity(k)] for every image: (N, …).  The k run through shared chunks,
@@ -159,14 +174,13 @@ class Score:
         """Channels last makes convolutions on a CPU up to three times faster, unless there are so many
         weights, which
         are turned round at every call, for so few images that turning costs more than it brings."""
-        if not self._channels_last_possible():
-            return torch.contiguous_format
-        to_turn = sum(
-            k.numel() for k in self.kernels if not k.is_contiguous(memory_format=torch.channels_last)
-        )
-        return torch.channels_last if to_turn < 16 * (points.numel() + 2**17) else torch.contiguous_format
+        if self.to_turn is None:
+            self.to_turn = sum(
+                k.numel() for k in self.kernels if not k.is_contiguous(memory_format=torch.channels_last)
+            ) if self.channels_last_possible() else 2**62
+        return torch.channels_last if self.to_turn < 16 * (points.numel() + 2**17) else torch.contiguous_format
 
-    def _channels_last_possible(self):
+    def channels_last_possible(self):
         return (
             self.x.dim() == 4
             and self.x.device.type == "cpu"
@@ -178,7 +192,7 @@ class Score:
     def chunks(self, count=None):
         """Slices that cover ``range(count)`` (the N images), each small enough to go through the network at
         once."""
-        count, values = len(self.x) if count is None else count, self.x[0].numel()
+        count, values = len(self.x) if count is None else count, math.prod(self.x.shape[1:])
         most = _MOST if self.x.device.type == "cpu" else 16 * _MOST
         least = _VALUES if self.x.device.type == "cpu" else most
         size = max(1, min(max(_IMAGES, least // values), most // values))
@@ -198,10 +212,23 @@ def each(numbers, like):
     return numbers.to(like).view(-1, *[1] * (like.dim() - 1))
 
 
-def derivative(scores, points):
-    """d (sum of scores) / d points, which is each image's own derivative since images do not meet in eval
-    mode."""
-    grad = torch.autograd.grad(scores.sum(), points, allow_unused=True)[0] if scores.requires_grad else None
+def finite(scores):
+    """The scores; ValueError if one of them is not finite."""
+    if not math.isfinite(scores.detach().sum()) and not scores.isfinite().all():  # the sum is quick
+        raise ValueError(
+            f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
+            "look at its weights, or at an overflow in a narrow dtype"
+        )
+    return scores
+
+
+def derivative(scores, points, seed=None):
+    """d (sum of seed · scores) / d points, which is each image's own derivative since images do not meet in
+    eval mode.  ``seed``: None is 1 for every score."""
+    grad = None
+    if scores.requires_grad:
+        seed = torch.ones_like(scores) if seed is None else seed
+        (grad,) = torch.autograd.grad(scores, points, seed, allow_unused=True)
     if grad is None:
         raise ValueError(
             "the network's output has no gradient to x: is there a detach(), a no_grad() or an argmax inside?"

@@ -65,11 +65,11 @@ def _grad_cam(score, images, rows, name):
         return outputs[-1].clone()  # what follows may work in place
 
     with hooks.edit(score.model, {name: leaf}):
-        scores = score(images, rows)
+        logits, seed = score.seeded(images, rows)
     if not outputs:
         raise UnsupportedLayer(f"layer {name!r} does not run in the network's forward pass")
     activation = outputs[-1]
-    weights = derivative(scores, activation).mean((2, 3), keepdim=True)
+    weights = derivative(logits, activation, seed).mean((2, 3), keepdim=True)
     return _enlarge((weights * activation.detach()).sum(1, keepdim=True).relu(), images)
 
 
@@ -87,8 +87,7 @@ def _cam(score, images, rows):
             linear[:] = [call.args[0], call.args[1] if len(call.args) > 1 else call.kwargs["weight"], result]
         return result
 
-    with hooks.interpose(score.model, look):
-        logits = score.logits(images)
+    logits = score.logits(images, look)
     # checked on the numbers, not on the layers' types: what matters is what was computed, however it was
     # written
     if not (

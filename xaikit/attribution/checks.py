@@ -2,6 +2,7 @@
 do."""
 
 import contextlib
+import math
 import numbers
 
 import torch
@@ -51,7 +52,7 @@ def check_model(model):
             f"model must be a torch.nn.Module, not {type(model).__name__}; "
             "wrap a function in a module whose forward calls it"
         )
-    modules = list(model.modules())
+    modules = hooks.modules(model)
     parameters = list({id(p): p for m in modules for p in m._parameters.values() if p is not None}.values())
     buffers = [b for m in modules for b in m._buffers.values() if b is not None]
     if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
@@ -77,7 +78,7 @@ def check_input(x):
         )
     if x.numel() == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}: there is nothing in it to explain")
-    if not x.sum().isfinite() and not x.isfinite().all():  # the sum is quick, and finite only if all are
+    if not math.isfinite(x.sum()) and not x.isfinite().all():  # the sum is quick, and finite only if all are
         where = (~x.isfinite()).nonzero()[0].tolist()
         raise ValueError(
             f"x holds {x[tuple(where)].item()} at {where}; clean it first, for example with x.nan_to_num()"

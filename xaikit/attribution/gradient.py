@@ -101,15 +101,16 @@ def deconvnet(model, x, target=None):
 
 
 def _with_relu_rule(model, x, target, rule):
-    with explaining(model, x, target) as score, hooks.interpose(model, relu_handler(RELU_RULES[rule])):
-        return score.per_image(score.gradient)
+    handler = relu_handler(RELU_RULES[rule])
+    with explaining(model, x, target) as score:
+        return score.per_image(lambda points, rows: score.gradient(points, rows, handler))
 
 
 # What goes on down where the signal R arrives at y = max(x, 0).
 RELU_RULES = {
     "gradient": lambda R, x, y: R * y.sign(),
     "deconvnet": lambda R, x, y: R.clamp(min=0),
-    "guided": lambda R, x, y: R.clamp(min=0).mul_(y.sign()),
+    "guided": lambda R, x, y: torch.ops.aten.threshold_backward(R, y, 0).clamp_(min=0),  # R where y > 0
 }
 
 

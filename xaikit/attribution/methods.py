@@ -8,6 +8,7 @@ from .deeplift import deep_lift
 from .gradient import deconvnet, gradient, gradient_x_input, guided_backprop, smoothgrad
 from .path import RULES, integrated_gradients, path_gradients
 from .perturbation import occlusion
+from .presets import PRESETS, lrp_composite
 from .relevance import lrp
 from .rules import AlphaBeta, Epsilon
 
@@ -190,6 +191,19 @@ METHODS = {
             "Bach et al. 2015, eq. 60",
             lrp_alpha_beta,
             {"alpha": Option(2.0, 1.0, 4.0, label="α"), "bias": _BIAS},
+        ),
+        Method(
+            "lrp_composite",
+            "LRP composite",
+            r"R_i = \sum_j \frac{a_i \rho_l(w_{ij})}{\sum_{i'} a_{i'} \rho_l(w_{i'j})} R_j,"
+            r"\quad \rho_l \text{ the rule of layer } l",
+            "Montavon et al. 2019, section 10.3",
+            lrp_composite,
+            {
+                "preset": Option("epsilon_plus", choices=tuple(PRESETS), label="composite"),
+                "low": Option(None, label="least input"),
+                "high": Option(None, label="largest input"),
+            },
         ),
     )
 }

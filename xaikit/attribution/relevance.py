@@ -55,9 +55,35 @@ def relevance_budget(model, x, target=None, rules=_EPSILON):
         for rows in score.chunks():
             ledger = []
             relevance, logit = _propagate(score, score.x[rows], rows, rules, ledger)
-            bias, stabiliser = sum(ledger, torch.zeros(2, len(logit)).to(logit))
+            bias, stabiliser = sum((kept for _, _, kept in ledger), torch.zeros(3, len(logit)).to(logit))[1:]
             tables.append(torch.stack([logit, relevance.flatten(1).sum(1), bias, stabiliser], 1).double().cpu())
     return pd.DataFrame(torch.cat(tables).numpy(), columns=["logit", "input", "bias", "stabiliser"])
+
+
+def relevance_by_layer(model, x, target=None, rules=_EPSILON):
+    """The same, operation by operation from the logit down: a DataFrame, one row for each operation and image.
+
+    Columns ``image``, ``layer`` (its name), ``operation`` (conv, linear, add, …), ``arrives`` (the relevance of its
+    output, summed), ``bias`` and ``stabiliser`` (what each keeps of it) and ``sent`` (what goes on to its inputs).  Where a
+    network branches, a branch gets only its part of the logit.  ReLUs, max pooling and what moves values keep nothing and
+    have no row.
+    """
+    import pandas as pd
+
+    tables = []
+    with explaining(model, x, target) as score:
+        rules = _check_rules(rules, model)
+        for rows in score.chunks():
+            ledger = []
+            _propagate(score, score.x[rows], rows, rules, ledger)
+            for layer, kind, kept in ledger:
+                arrives, bias, stabiliser = kept.double().cpu().numpy()
+                tables.append(pd.DataFrame({"image": range(rows.start, rows.start + len(arrives)), "layer": layer,
+                                            "operation": kind, "arrives": arrives, "bias": bias,
+                                            "stabiliser": stabiliser, "sent": arrives - bias - stabiliser}))
+    if not tables:  # a network that ignores its input
+        return pd.DataFrame(columns=["image", "layer", "operation", "arrives", "bias", "stabiliser", "sent"])
+    return pd.concat(tables).sort_values("image", kind="stable", ignore_index=True)
 
 
 def _propagate(score, images, rows, rules, ledger=None):
@@ -154,12 +180,13 @@ class _Step:
             raise operations.refuse("LRP", call, "is matched by no key of rules; add '*': Epsilon() as the last")
         self.inputs, self.rule, self.ledger, self.run = inputs, rule or Epsilon(), ledger, operations.function(call)
         self.shifts = len(inputs) == 1 and call.kind in ("add", "sub", "batch_norm", "matmul")  # may add a constant
-        self.layer, start = operations.Layer.of(call), None
+        self.layer, start, self.place = operations.Layer.of(call), None, (call.path, call.kind)
         if call.kind == "batch_norm":  # merged into the layer before it, if there is one
             before = getattr(inputs[0].grad_fn, "step", None)
             self.layer = before and before.layer and before.layer.merged(call, before.out)
             if self.layer:
                 start, self.inputs, self.rule, self.leaves = before.out, before.inputs, before.rule, before.leaves
+                self.place = before.place
         if self.layer is None and not isinstance(self.rule, Epsilon):
             if call.kind == "matmul":
                 raise operations.refuse("LRP", call, "is a product for which only the Epsilon rule is defined")
@@ -182,7 +209,7 @@ class _Step:
         shares, taken = self.in_proportion(R) if isinstance(self.rule, Epsilon) else self.by_branches(R)
         if self.ledger is not None:
             total, sent = _per_image(R, R), sum(_per_image(share, R) for share in shares)
-            self.ledger.append(torch.stack([taken, total - sent - taken]))
+            self.ledger.append((*self.place, torch.stack([total, taken, total - sent - taken])))
         return shares
 
     def in_proportion(self, R):
