@@ -93,15 +93,25 @@ def train(name: Annotated[str, typer.Argument(help="a network of `xaikit train l
     if name == "list":
         for each in zoo.names():
             card = zoo.card(each)
-            typer.echo(f"{each:16} {card['data']}: accuracy {card['accuracy']:.4f}")
+            typer.echo(f"{each:16} {card['data']}: {_stated(card)}")
         raise typer.Exit
     with _clear_errors():
-        shipped = zoo.card(name)["accuracy"]
+        shipped = zoo.card(name) if name in zoo.store.cards() or not save else None  # a new network has no card yet
         model = zoo.train(name, seed=seed)
-        accuracy = zoo.accuracy(name, model)
-        typer.echo(f"{name}: test accuracy {accuracy:.4f}; the shipped weights' {shipped:.4f}")
+        if shipped:
+            typer.echo(f"{name}: {_stated(shipped | {_kind(shipped): zoo.score(name, model)})}; "
+                       f"the shipped weights' {shipped[_kind(shipped)]:.4f}")
         if save:
             typer.echo(f"written: {zoo.save(name, model, seed=seed)}")
+
+
+def _kind(card):
+    return "accuracy" if "accuracy" in card else "score"
+
+
+def _stated(card):
+    """What a network's card says of how good it is."""
+    return f"{card.get('measured', 'test accuracy')} {card[_kind(card)]:.4f}"
 
 
 class _clear_errors:

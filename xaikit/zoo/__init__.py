@@ -15,7 +15,7 @@ from .recipes import RECIPES
 from .torchvision_nets import cached, imagenet
 
 __all__ = ["ConvNet", "Mlp", "ResNet", "SentenceNet", "accuracy", "cached", "card", "imagenet", "load", "names", "save",
-           "train"]
+           "score", "train"]
 
 
 def names():
@@ -50,22 +50,36 @@ def train(name, seed=0, progress=True):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = recipe.build(norm=True) if recipe.norm else recipe.build()
-    _train.fit(network, recipe.train(), seed=seed, progress=progress, augment=recipe.augment, **recipe.fit)
+    options = {"seed": seed, "progress": progress, "augment": recipe.augment, **recipe.fit}
+    if recipe.learn:
+        recipe.learn(network, recipe.train().images, **options)
+        return network.eval()
+    _train.fit(network, recipe.train(), **options)
     return merge_batch_norm(network) if recipe.norm else network
 
 
 def accuracy(name, model):
-    """The share of the recipe's test data that ``model`` labels right."""
-    return _train.accuracy(model, _recipe(name).test())
+    """The share of the recipe's test data that ``model`` labels right; ValueError for a network that gives no labels."""
+    recipe = _recipe(name)
+    if recipe.measure:
+        raise ValueError(f"{name} gives no labels; its card states: {recipe.measured} (zoo.score)")
+    return _train.accuracy(model, recipe.test())
+
+
+def score(name, model):
+    """The number that a card states: the accuracy on the recipe's test data, or what the recipe measures instead."""
+    recipe = _recipe(name)
+    return recipe.measure(model, recipe.test()) if recipe.measure else accuracy(name, model)
 
 
 def save(name, model, seed=None):
     """Make ``model`` the shipped ``name``: write its weights and its card (test accuracy, sha256 …); returns the path."""
     recipe = _recipe(name)
-    right = accuracy(name, model)
+    stated = {"measured": recipe.measured, "score": score(name, model)} if recipe.measure else {
+        "accuracy": accuracy(name, model)}
     train_n, test_n = len(recipe.train()), len(recipe.test())
     return store.write(name, model.state_dict(), {
-        "about": recipe.about, "data": recipe.data, "train_items": train_n, "test_items": test_n, "accuracy": right,
+        "about": recipe.about, "data": recipe.data, "train_items": train_n, "test_items": test_n, **stated,
         "recipe": recipe.fit | {"augment": recipe.augment.__name__, "batch_norm_merged": recipe.norm}, "seed": seed,
         "parameters": sum(p.numel() for p in model.parameters())})
 

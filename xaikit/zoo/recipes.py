@@ -8,12 +8,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import data
+from ..features import belief, belief_views
 from . import networks
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """``build()`` an untrained network, ``train()`` and ``test()`` data, and the settings of ``train.fit``."""
+    """``build()`` an untrained network, ``train()`` and ``test()`` data, and the settings of ``train.fit``.
+
+    A network without labels has ``learn(network, images, seed=, progress=, augment=, **fit)`` in place of ``train.fit``
+    and states in place of an accuracy the number ``measure(network, test data)``, which is ``measured`` in words;
+    another seed lands within ``spread`` of it.
+    """
 
     about: str
     data: str
@@ -23,6 +29,10 @@ class Recipe:
     fit: dict
     augment: Callable
     norm: bool = False  # trained with batch norms (``build(norm=True)``), which are then merged into the convolutions
+    learn: Callable | None = None
+    measure: Callable | None = None
+    measured: str = "test accuracy"
+    spread: float = 0.01
 
 
 def jiggle(x, generator, shift=0.08, turn=12.0, scale=0.12):
@@ -58,6 +68,19 @@ def _digits(about, build, **fit):
                   fit, jiggle)
 
 
+def _unlabelled(about, widths, learn, measure, measured, **fit):
+    return Recipe(about, "data.digits", lambda: belief.Stack(widths), lambda: data.digits(split="train"),
+                  lambda: data.digits(split="test"), fit, jiggle, learn=learn, measure=measure, measured=measured, spread=5.0)
+
+
+def _reconstruction(network, test):
+    return float(belief_views.reconstruction_error(network, test.images).mean())
+
+
+def _bound(network, test):
+    return float(belief_views.log_likelihood_bound(network, test.images).mean())
+
+
 RECIPES = {
     "digits-mlp": _digits("flatten, three linear layers with ReLU", lambda: networks.Mlp((784, 192, 96, 10)),
                           epochs=120, batch_size=64, lr=3e-3),
@@ -79,4 +102,9 @@ RECIPES = {
                             lambda: networks.SentenceNet(len(data.VOCABULARY)),
                             lambda: data.sentences(12000), lambda: data.sentences(2000, split="test"),
                             {"epochs": 15, "batch_size": 64, "lr": 1e-2}, forget_words),
+    "digits-sdae": _unlabelled("stacked denoising auto-encoder, layers of 200, 150 and 100 sigmoid units", (784, 200, 150, 100),
+                               belief.fit_sdae, _reconstruction, "KL(x ‖ reconstruction from layer 3), nats a test image",
+                               epochs=60, batch_size=64, lr=2e-3, noise=0.5),
+    "digits-dbn": _unlabelled("deep belief network of two RBMs, 200 and 200 units", (784, 200, 200), belief.fit_dbn, _bound,
+                              "bound on the log-likelihood, nats a test image", epochs=60, batch_size=64, lr=0.05),
 }

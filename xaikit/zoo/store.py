@@ -30,7 +30,8 @@ def cards():
 def card(name):
     """The card of one network."""
     found = cards()
-    if not (isinstance(found.get(name), dict) and {"sha256", "accuracy", "data"} <= found[name].keys()):
+    if not (isinstance(found.get(name), dict) and {"sha256", "data"} <= found[name].keys()
+            and found[name].keys() & {"accuracy", "score"}):
         raise DamagedFile(f"{folder() / 'cards.json'} is missing or has no whole card for {name!r}: get it again "
                           f"(`git checkout data/weights`), or make the network anew (`xaikit train {name} --save`)")
     return found[name]
