@@ -23,12 +23,18 @@ class Demo:
     caption: str
     alt: str = ""
     width: int = 900
+    make: Callable | None = field(default=None, repr=False)  # of a demo that plays: see xaikit.widgets.play
+    preview: int = 0
 
     def show(self):
-        """The widget: its controls above its picture."""
+        """The widget: its controls above its picture, and play, pause, step, reset where there is something to play."""
         from ..widgets import explore
+        from ..widgets.play import play
 
-        return explore(self.compute, self.alt or f"{self.title}. {self.caption}", self.width, **self.controls)
+        alt = self.alt or f"{self.title}. {self.caption}"
+        if self.make:
+            return play(self.make, alt, width=self.width, preview=self.preview, **self.controls)
+        return explore(self.compute, alt, self.width, **self.controls)
 
     def page(self):
         """The widget below its title and above its caption, as the app shows it."""
