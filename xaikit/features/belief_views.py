@@ -50,6 +50,28 @@ def sample_unit(net, units, layer=None, chains=32, steps=100, draws=1, seed=0):
     return torch.cat(found, 1)
 
 
+def maximize_units(net, units, norm, layer=None, starts=9, steps=80, rate=0.3, seed=0):
+    """The pictures of length ``norm`` that excite a unit most: x* = arg max of h_unit(x) over ‖x‖ = norm, from several starts.
+
+    Erhan et al., section 3.1: from uniform random pixels go up the gradient and put the length back, ``steps`` times (here
+    the steps shrink from ``rate`` · norm to 0, and the unit's sum before its sigmoid is climbed: it has the same maximum and
+    does not level off).  All starts of all U units are one batch.  → x (U, starts, pixels), the sums reached (U, starts).
+    """
+    layer = net.depth if layer is None else layer
+    units = torch.as_tensor(units).reshape(-1)
+    check_units(net, layer, units)
+    rbm, unit = net.rbm(layer), units.repeat_interleave(starts)
+    x = torch.rand(len(unit), net.widths[0], generator=torch.Generator().manual_seed(seed))
+    weight, bias = rbm.weight[unit].detach(), rbm.hidden_bias[unit].detach()
+    for step in range(steps + 1):
+        x = norm * F.normalize(x.detach(), dim=1)
+        with torch.enable_grad():
+            total = (net.up(x.requires_grad_(True), layer - 1) * weight).sum(1) + bias
+        if step < steps:
+            x = x + (1 - step / steps) * rate * norm * F.normalize(torch.autograd.grad(total.sum(), x)[0], dim=1)
+    return x.detach().view(len(units), starts, -1), total.detach().view(len(units), starts)
+
+
 @torch.no_grad()
 def linear_combination(net, units=None, layer=None, strongest=None):
     """A unit as the sum of the filters below it, each times its weight; (U, pixels), signed.
