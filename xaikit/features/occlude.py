@@ -1,0 +1,124 @@
+"""Hide a part and see what changes: occlusion maps, and whether hiding the same part changes features the same way
+(Zeiler, Fergus 2014, sections 4.2 and 4.3)."""
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import hooks
+from ..attribution.checks import check_input, check_model, check_steps
+
+
+@dataclass(frozen=True, eq=False)
+class Occluded:
+    """What a grey square did at each of its (rows, columns) places: ``activity`` of the map ``unit``, summed over its
+    places, ``probability`` of the class ``target``, and ``prediction``, the most likely class; ``before``: the three
+    without a square.  ``tops`` (rows,) and ``lefts`` (columns,) of the square in pixels.
+    """
+
+    activity: Tensor
+    probability: Tensor
+    prediction: Tensor
+    before: tuple
+    unit: int
+    target: int
+    tops: Tensor
+    lefts: Tensor
+
+
+def corners(side, size, stride):
+    """Where a square begins along one side; the last one ends at the border."""
+    found = torch.arange(0, side - size + 1, stride)
+    return found if found[-1] == side - size else torch.cat([found, found.new_tensor([side - size])])
+
+
+def hide(x, tops, lefts, size, grey=0.5):
+    """Copies of x (M, C, H, W), each with a square of ``size`` set to ``grey`` whose corner is ``tops[m]``, ``lefts[m]``.
+
+    What of a square lies outside is not there.  One comparison of places, no loop.
+    """
+    rows, columns = (torch.arange(n, device=x.device) for n in x.shape[2:])
+    down, right = ((at[:, None] <= n) & (n < at[:, None] + size) for at, n in ((tops, rows), (lefts, columns)))
+    return torch.where((down[:, :, None] & right[:, None, :])[:, None], torch.as_tensor(grey, dtype=x.dtype), x)
+
+
+@torch.no_grad()
+def occlusion_maps(model, x, layer, target=None, size=12, stride=6, grey=0.5, unit=None, batch_size=128):
+    """The three maps of the paper's figure 7 for one image x (1, C, H, W) in [0, 1]: :class:`Occluded`.
+
+    layer: whose strongest map is followed; ``unit``: which one, by default the one with the largest activation in x ·
+    target: the true class, or None for the predicted one · size, stride of the grey square in pixels.
+    ValueError: no such layer or class, more than one image, a square larger than the picture.
+    """
+    check_model(model)
+    check_input(x)
+    hooks.layer(model, layer)
+    size, stride = check_steps(size, "size"), check_steps(stride, "stride")
+    if x.dim() != 4 or len(x) != 1:
+        raise ValueError(f"one image (1, C, H, W) is needed, not {tuple(x.shape)}")
+    if size > min(x.shape[2:]):
+        raise ValueError(f"a square of {size} does not fit into a picture of {tuple(x.shape[2:])}")
+    tops, lefts = (corners(side, size, stride) for side in x.shape[2:])
+    grid = torch.cartesian_prod(tops, lefts)
+    with hooks.unchanged(model):
+        maps, logits = _look(model, layer, x)
+        if maps.dim() != 4:
+            raise ValueError(f"layer {layer!r} has no maps: its output is {tuple(maps.shape)}")
+        unit = int(maps[0].flatten(1).amax(1).argmax()) if unit is None else unit
+        target = int(logits.argmax()) if target is None else target
+        if not 0 <= target < logits.shape[1] or not 0 <= unit < maps.shape[1]:
+            raise ValueError(f"class {target} of {logits.shape[1]}, unit {unit} of {maps.shape[1]}: there is no such thing")
+        found = [_measured(*_look(model, layer, hide(x.expand(len(g), -1, -1, -1), *g.T, size, grey)), unit, target)
+                 for g in grid.split(batch_size)]
+    activity, probability, prediction = (torch.cat(v).view(len(tops), len(lefts)) for v in zip(*found, strict=True))
+    before = tuple(v.item() for v in _measured(maps, logits, unit, target))
+    return Occluded(activity, probability, prediction, before, unit, target, tops, lefts)
+
+
+def _look(model, layer, x):
+    with hooks.record(model, layer) as acts:
+        logits = model(x)
+    return acts[layer], logits
+
+
+def _measured(maps, logits, unit, target):
+    return maps[:, unit].clamp(min=0).sum((1, 2)), logits.softmax(1)[:, target], logits.argmax(1)
+
+
+@torch.no_grad()
+def sign_changes(model, layer, x, centres, size, grey=0.5, pool=False, batch_size=128):
+    """The signs (N, D) of ε = features of x − features of x with a square hidden around ``centres`` (N, 2), pixels.
+
+    The features are the outputs of ``layer``, flattened; ``pool``: their means over all places.  Signs are −1, 0, 1.
+    """
+    check_model(model)
+    check_input(x)
+    if len(centres) != len(x):
+        raise ValueError(f"{len(centres)} centres for {len(x)} images")
+    found, corner = [], (torch.as_tensor(centres, dtype=torch.float32) - size / 2).round().long()
+    with hooks.unchanged(model):
+        for pictures, at in zip(x.split(batch_size), corner.split(batch_size), strict=True):
+            with hooks.record(model, layer, stop=True) as acts:
+                model(torch.cat([pictures, hide(pictures, *at.T, size, grey)]))
+            maps = acts[layer]
+            maps = maps.mean((2, 3)) if pool and maps.dim() == 4 else maps.flatten(1)
+            shown, hidden = maps.chunk(2)
+            difference = shown - hidden
+            found.append(torch.where(difference.abs() > 1e-6 * maps.abs().max(), difference.sign(), 0.0))
+    return torch.cat(found)
+
+
+def inconsistency(signs):
+    """The paper's Δ for signs (N, D): Σ over pairs j ≠ k of H(signⱼ, signₖ), as (mean over the pairs, standard error).
+
+    H, the Hamming distance, is divided by D: the share of the features whose change has another sign in one image than in
+    the other.  Low: hiding the part changes the features of all images alike.  The error is over images.
+    ValueError for fewer than two images.
+    """
+    n, features = signs.shape
+    if n < 2:
+        raise ValueError("the measure compares images: two at least are needed")
+    equal = sum((signs == v).float() @ (signs == v).float().T for v in (-1, 0, 1))
+    distance = 1 - equal / features
+    each = distance.fill_diagonal_(0).sum(1) / (n - 1)
+    return float(each.mean()), float(each.std() / n ** 0.5)
