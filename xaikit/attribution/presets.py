@@ -7,6 +7,8 @@ places by kind are "conv" and "dense".  ``composite(model, x, places)`` makes of
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from .. import hooks
 from ..errors import UnsupportedLayer
 from . import operations
@@ -33,7 +35,7 @@ def layers(model, x):
             found.append((call.path, _WEIGHTED[call.kind]))
         return call()
 
-    with explaining(model, x[:1]) as score, hooks.interpose(model, look):
+    with explaining(model, x.detach()[:1] if torch.is_tensor(x) else x) as score, hooks.interpose(model, look):
         score.logits(score.x.clone().requires_grad_())
     kinds = [kind for _, kind in found]
     upper = max((i + 1 for i, kind in enumerate(kinds) if kind == "conv"), default=0)  # where the dense tail begins
@@ -83,6 +85,7 @@ class Preset:
         """
         if _UNIT_BOX not in self.places.values():
             return composite(model, x, self.places)
+        x = x.detach()
         low = min(0.0, float(x.min())) if low is None else low
         high = max(1.0, float(x.max())) if high is None else high
         if bool(((x < low) | (x > high)).any()):

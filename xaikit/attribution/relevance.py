@@ -61,29 +61,29 @@ def relevance_budget(model, x, target=None, rules=_EPSILON):
 
 
 def relevance_by_layer(model, x, target=None, rules=_EPSILON):
-    """The same, operation by operation from the logit down: a DataFrame, one row for each operation and image.
+    """(what ``lrp`` gives, the same bookkeeping operation by operation from the logit down): a tensor and a DataFrame.
 
-    Columns ``image``, ``layer`` (its name), ``operation`` (conv, linear, add, …), ``arrives`` (the relevance of its
-    output, summed), ``bias`` and ``stabiliser`` (what each keeps of it) and ``sent`` (what goes on to its inputs).  Where a
-    network branches, a branch gets only its part of the logit.  ReLUs, max pooling and what moves values keep nothing and
-    have no row.
+    The table has one row for each operation and image: ``image``, ``layer`` (its name), ``operation`` (conv, linear, add,
+    …), ``arrives`` (the relevance of its output, summed), ``bias`` and ``stabiliser`` (what each keeps of it) and ``sent``
+    (what goes on to its inputs).  Where a network branches, a branch gets only its part of the logit.  ReLUs, max pooling
+    and what moves values keep nothing and have no row.
     """
     import pandas as pd
 
-    tables = []
+    relevance, tables = [], []
     with explaining(model, x, target) as score:
         rules = _check_rules(rules, model)
         for rows in score.chunks():
             ledger = []
-            _propagate(score, score.x[rows], rows, rules, ledger)
+            relevance.append(_propagate(score, score.x[rows], rows, rules, ledger)[0])
             for layer, kind, kept in ledger:
                 arrives, bias, stabiliser = kept.double().cpu().numpy()
                 tables.append(pd.DataFrame({"image": range(rows.start, rows.start + len(arrives)), "layer": layer,
                                             "operation": kind, "arrives": arrives, "bias": bias,
                                             "stabiliser": stabiliser, "sent": arrives - bias - stabiliser}))
-    if not tables:  # a network that ignores its input
-        return pd.DataFrame(columns=["image", "layer", "operation", "arrives", "bias", "stabiliser", "sent"])
-    return pd.concat(tables).sort_values("image", kind="stable", ignore_index=True)
+    columns = ["image", "layer", "operation", "arrives", "bias", "stabiliser", "sent"]
+    table = pd.concat(tables) if tables else pd.DataFrame(columns=columns)  # none where the network ignores its input
+    return torch.cat(relevance), table.sort_values("image", kind="stable", ignore_index=True)
 
 
 def _propagate(score, images, rows, rules, ledger=None):
