@@ -67,8 +67,9 @@ def maximize_units(net, units, norm, layer=None, starts=9, steps=80, rate=0.3, s
         x = norm * F.normalize(x.detach(), dim=1)
         with torch.enable_grad():
             total = (net.up(x.requires_grad_(True), layer - 1) * weight).sum(1) + bias
+            whole = total.sum()
         if step < steps:
-            x = x + (1 - step / steps) * rate * norm * F.normalize(torch.autograd.grad(total.sum(), x)[0], dim=1)
+            x = x + (1 - step / steps) * rate * norm * F.normalize(torch.autograd.grad(whole, x)[0], dim=1)
     return x.detach().view(len(units), starts, -1), total.detach().view(len(units), starts)
 
 
