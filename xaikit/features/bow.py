@@ -52,8 +52,8 @@ def descriptors(maps, window=12):
     sums = maps[..., cell:, cell:] - maps[..., :-cell, cell:] - maps[..., cell:, :-cell] + maps[..., :-cell, :-cell]
     at = [sums[:, :, i:, j:][:, :, :rows * STRIDE:STRIDE, :columns * STRIDE:STRIDE]
           for i in range(0, window, cell) for j in range(0, window, cell)]
-    found = torch.cat(at, 1).flatten(2).transpose(1, 2)
-    return (found / (found.norm(dim=2, keepdim=True) + window / 12)).clamp(max=0.3)
+    found = torch.cat(at, 1).flatten(2)
+    return (found / (found.norm(dim=1, keepdim=True) + window / 12)).clamp_(max=0.3).transpose(1, 2).contiguous()
 
 
 def grid(size, window, border=0):
@@ -82,7 +82,7 @@ class Vocabulary:
         return (rank_mapping if mapping == "rank" else soft_assignment)(l, self.words[scale])
 
 
-def learn_vocabulary(images, windows=(12, 18), words=128, components=8, dimensions=12, per_image=60, seed=0):
+def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensions=8, per_image=60, seed=0):
     """Visual words by k-means and a Gaussian mixture (both scikit-learn) on ``per_image`` descriptors of each image."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import PCA
@@ -145,12 +145,13 @@ def pool(m, p=1.0):
     """
     if p == 1:
         return m.mean(-2)
-    if not p > 0 or (m < 0).any():
+    if not p > 0 or m.amin() < 0:
         raise ValueError(f"p-means pooling needs p > 0 (here {p}) and, unless p = 1, a mapping that is nowhere negative")
     top = m.amax(-2, keepdim=True)
     if math.isinf(p):
         return top.squeeze(-2)
-    return top.squeeze(-2) * (m / top.clamp_min(1e-300 if m.dtype == torch.float64 else 1e-30)).pow(p).mean(-2) ** (1 / p)
+    scaled = m / top.clamp_min(1e-30)  # no power underflows
+    return top.squeeze(-2) * scaled.pow(p).mean(-2) ** (1 / p)
 
 
 def bags(vocabulary, images, mappings=("rank",), p=(1.0,), batch_size=16):
@@ -263,12 +264,12 @@ def columns(vocabulary, mapping):
 
 
 @functools.cache
-def course_bags(n=400, seed=0, p=(1.0, 2.0, 4.0, math.inf)):
+def course_bags(n=400, seed=0, p=(1.0, 2.0, math.inf)):
     """(vocabulary, {(mapping, p): bags}, labels) of ``n`` training pictures of `data.shapes`, all mappings; computed once."""
     from ..data import shapes
 
     train = shapes(n, seed=seed)
-    vocabulary = learn_vocabulary(train.images, seed=seed)
+    vocabulary = learn_vocabulary(train.images[::2], per_image=120, seed=seed)
     return vocabulary, bags(vocabulary, train.images, tuple(MAPPINGS), p), train.labels
 
 

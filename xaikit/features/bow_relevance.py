@@ -5,7 +5,10 @@ sum-decomposable kernel all of them are f(x), the bias b included.  The forward 
 """
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from . import bow
@@ -147,29 +150,27 @@ def explain(model, image, paint=None, share=descriptor_relevance, shuffle=None):
 
 
 def where_relevance_is(heat, data):
-    """DataFrame[picture, corner, straight, inside, background]: mean relevance per pixel, a row for each polygon.
+    """DataFrame[picture, sides, corner, straight, inside, background]: mean relevance per pixel, a row for each shape.
 
-    ``heat`` (N, H, W) for the pictures of a `data.shapes` set.  ``corner`` and ``straight`` are the pixels of a
-    polygon's edge near a corner and the others; ``inside`` what lies within it and on no edge; ``background`` what
-    lies outside of all shapes in the picture.  NaN where there is no such pixel; circles have no row.
+    ``heat`` (N, H, W) for the pictures of a `data.shapes` set.  ``sides``: of a polygon, 0 for a circle; ``corner``:
+    the pixels of its edge near a corner, ``straight``: the others (of a circle all); ``inside``: what lies within it
+    and on no edge; ``background``: what lies outside of all shapes in the picture.  NaN where there is no such pixel.
     """
-    import numpy as np
-    import pandas as pd
-    from scipy import ndimage
-
-    rows = []
-    for picture in np.flatnonzero(data.labels.numpy() == 1):
-        shape, edge, corner = data.masks[picture].numpy()
-        values, (number, count) = heat[picture].numpy(), ndimage.label(shape | edge, np.ones((3, 3)))
+    rows, scale = [], heat.shape[1] / 102
+    for picture, (values, masks) in enumerate(zip(heat.numpy(), data.masks.numpy(), strict=True)):
+        shape, edge, corner = masks
+        number, count = ndimage.label(shape | edge, np.ones((3, 3)))
         means = [_means(values, where, number, count) for where in (corner, edge & ~corner, shape & ~edge)]
-        rows += [(picture, *each, values[number == 0].mean()) for each in zip(*means, strict=True)]
-    return pd.DataFrame(rows, columns=["picture", "corner", "straight", "inside", "background"])
+        drawn = data.factors.iloc[picture]
+        sides = {number[int(drawn[f"shape{s}_y"] * scale), int(drawn[f"shape{s}_x"] * scale)]: int(drawn[f"shape{s}_sides"])
+                 for s in (1, 2, 3, 4) if drawn[f"shape{s}_x"] == drawn[f"shape{s}_x"]}  # NaN: not drawn
+        outside = values[number == 0].mean()
+        rows += [(picture, sides[k + 1], *(m[k] for m in means), outside) for k in range(count)]
+    return pd.DataFrame(rows, columns=["picture", "sides", "corner", "straight", "inside", "background"])
 
 
 def _means(values, where, number, count):
     """The mean of ``values`` over ``where`` in each of ``count`` numbered regions."""
-    import numpy as np
-
     total = np.bincount(number[where], values[where], count + 1)[1:]
     pixels = np.bincount(number[where], minlength=count + 1)[1:]
     return np.where(pixels > 0, total / np.maximum(pixels, 1), np.nan)
