@@ -72,7 +72,7 @@ demos.get("01/playground").show()
 rows = {}
 for dataset in ("circle", "xor", "gauss", "spiral"):
     for activation in ("none", "tanh"):
-        game = playground.Playground(dataset, noise=0.05, depth=2, width=6, activation=activation, lr=0.03)
+        game = playground.Playground(dataset, noise=0.05, depth=2, units=6, activation=activation, lr=0.03)
         game.step(400)
         rows.setdefault(dataset, {})[activation] = game.accuracy
 pd.DataFrame(rows).T.style.format("{:.0%}").set_caption("test points right, two hidden layers of six units")
@@ -142,10 +142,10 @@ with torch.no_grad():
 axes = plot.grid([*some, *restored[0], *restored[1]], columns=6, size=1.1,
                  titles=["test digits", *[""] * 5, "restored by the SDAE", *[""] * 5, "restored by the DBN", *[""] * 5])
 plot.describe(axes[0], "Three rows of six: test digits, and the same digits restored from the third layer of the SDAE and the second of the DBN; "
-                       "all can be read, the restored ones are smoother.")
+                       "the restored ones are smoother, and the SDAE's are more alike.")
 
 # %% [markdown]
-# Both tops know the digits. Now Erhan's question, asked of every layer: which $x$ with $\lVert x\rVert=\rho$ excites a unit most? The
+# Both tops hold most of what makes a digit; the narrower third layer of the SDAE loses more of what makes it *this* digit. Now Erhan's question, asked of every layer: which $x$ with $\lVert x\rVert=\rho$ excites a unit most? The
 # search starts at random pixels and goes up the gradient; after each step the length is put back to $\rho$, the average length of a
 # digit. In the first layer the answer is known: the unit's sum is $w\cdot x+b$, so $x^*=\rho\,w/\lVert w\rVert$, the filter itself.
 
@@ -160,12 +160,12 @@ for name, net in nets.items():
 axes = plot.grid([x.view(28, 28) for row in shown.values() for x in row], columns=10, size=1.0, signed=True,
                  titles=[name if i == 0 else "" for name in shown for i in range(10)])
 plot.describe(axes[0], "Five rows of ten pictures, red and blue: maxima of ten units of layers 1, 2, 3 of the SDAE and 1, 2 of the DBN. "
-                       "Layer 1 shows single strokes and edges, the layers above strokes in several places at once.")
+                       "Layer 1 of the SDAE shows broad patterns, its layers 2 and 3 strokes in several places; the DBN's show mostly single strokes.")
 
 # %% [markdown]
-# **What to see.** Red pixels should be bright, blue ones dark (the length is fixed, the sign is not). Each picture in a first-layer row is one filter: an edge or a
-# piece of a stroke. Higher up a unit wants strokes in several places together, parts of digits, and the SDAE's third layer most of all.
-# These are *features*, not digits: no unit's answer is a whole numeral that you would write.
+# **What to see.** Red pixels should be bright, blue ones dark (the length is fixed, the sign is not). A first-layer row shows the filters themselves: broad bright and
+# dark patterns in the SDAE, smaller patches in the DBN. In the SDAE's upper layers a unit wants strokes in several places together, parts of a digit; most units of the DBN's
+# second layer want one stroke, with a dark surround. These are *features*: nobody would write one of them as a numeral.
 #
 # **One answer or many?** Four units, nine starts each:
 
@@ -242,7 +242,7 @@ for i in range(61):
     h, v = step(v, top.weight, top.hidden_bias, top.visible_bias, 3, torch.rand(12, 200, generator=generator), torch.rand(12, 200, generator=generator))
 axes = plot.grid(torch.cat(frames).view(-1, 28, 28), columns=12, size=0.85,
                  titles=[f"after {n} steps" if i == 0 else "" for n in (0, 1, 5, 60) for i in range(12)])
-plot.describe(axes[0], "Four rows of twelve chains: noise at first, blurs after one step, readable digits and digit-like shapes after five and sixty steps.")
+plot.describe(axes[0], "Four rows of twelve chains: faint scribbles at first, digit-like shapes after one step, mostly readable digits after five and sixty steps.")
 
 # %% [markdown]
 # **Picture.** As on the slides: each row is a unit of layer 2, first the mean of its samples, then some of them.
@@ -282,7 +282,7 @@ plot.describe(axes[0], "Five rows for eight units: the mean samples are blurred 
                        "the places where the unit's maximum and its combined filters have them.")
 
 # %% [markdown]
-# **What to see.** In each column the last four pictures agree on the strongest red stroke, though they were made in three quite different ways. The maximum has fine
+# **What to see.** In most columns the lower four pictures agree on the strongest red stroke, though they were made in three quite different ways. The maximum has fine
 # detail everywhere, the combination is smooth, and the samples know which strokes go together in digits.
 #
 # As numbers: take from each view what is common to all units, and ask whether a unit's own picture in one view is the *nearest* to its picture in the other, among all units.

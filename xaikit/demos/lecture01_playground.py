@@ -49,17 +49,17 @@ def points(dataset, noise, seed=0, n=COUNT):
 
 
 class Playground:
-    """A network of ``depth`` hidden layers of ``width`` units, trained with Adam on ``points(dataset, noise)``.
+    """A network of ``depth`` hidden layers of ``units`` units, trained with Adam on ``points(dataset, noise)``.
 
     ``step(n)`` takes n batches of 32 points, ``picture()`` draws what each unit says of the plane, ``losses`` is a list
     of (step, loss on the training points, on the test points), in nats.  ``l2`` is the weight decay.
     """
 
-    def __init__(self, dataset="spiral", noise=0.05, depth=3, width=6, activation="tanh", lr=0.02, l2=0.0, seed=0):
+    def __init__(self, dataset="spiral", noise=0.05, depth=3, units=6, activation="tanh", lr=0.02, l2=0.0, seed=0):
         x, y = points(dataset, noise, seed, 2 * COUNT)
         self.train, self.test = (x[:COUNT], y[:COUNT]), (x[COUNT:], y[COUNT:])
         self.generator = torch.Generator().manual_seed(seed)
-        widths = [2, *[width] * depth, 1]
+        widths = [2, *[units] * depth, 1]
         self.linears = [nn.utils.skip_init(nn.Linear, a, b) for a, b in zip(widths, widths[1:], strict=False)]
         for linear in self.linears:
             nn.init.xavier_normal_(linear.weight, gain=1.3, generator=self.generator)
@@ -203,7 +203,7 @@ def demos():
     controls = {"dataset": Toggle(SETS, "spiral", label="data"),
                 "activation": Toggle(tuple(ACTIVATIONS), "tanh", label="activation"),
                 "noise": Slider(0.0, 0.5, 0.05, step=0.01, label="noise"),
-                "depth": Slider(1, 4, 3, label="layers"), "width": Slider(1, 8, 6, label="units"),
+                "depth": Slider(1, 4, 3, label="layers"), "units": Slider(1, 8, 6, label="units"),
                 "lr": Slider(0.0003, 0.3, 0.02, label="rate", log=True),
                 "l2": Slider(0.0, 0.02, 0.0, step=0.0005, label="decay")}
     return [Demo("01/playground", "01", "A network to play with", compute, controls,

@@ -216,6 +216,8 @@ def play(make, alt, speed=None, rate=25, width=None, preview=0, **controls):
     preview   on a page that runs no code the picture after so many steps is shown
     controls  :class:`Slider`, :class:`Toggle` or :class:`Check` by parameter name of ``make``
 
+    (so no control is called speed, rate, width or preview.)
+
     Returns the :class:`Player`, not yet playing; running a cell again closes the players it showed before.
     """
     for name, control in controls.items():
