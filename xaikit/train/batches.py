@@ -1,0 +1,55 @@
+"""The data of many networks, and the order in which each of them meets it."""
+import torch
+
+
+def batches(n, batch_size, seed):
+    """The rows of batch 0, 1, 2 …: (B,) indices; each epoch is a new order of all n rows, a last short batch is left out."""
+    size, epoch = min(batch_size, n), 0
+    while True:
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
+        yield from order[:n // size * size].split(size)
+        epoch += 1
+
+
+class Data:
+    """The data of E networks: tensors that are equal are held once, and shorter ones are padded (never drawn)."""
+
+    def __init__(self, plan, settings):
+        pairs = [plan.data(setting) for setting in settings]
+        for setting, (x, y) in zip(settings, pairs, strict=True):
+            if len(x) == 0 or len(x) != len(y):
+                raise ValueError(f"{len(x)} inputs with {len(y)} labels for setting {setting}: nothing to fit")
+        self.sizes = [len(x) for x, _ in pairs]
+        self.x, self.which_x = _unique([x for x, _ in pairs])
+        self.y, self.which_y = _unique([y for _, y in pairs])
+        size = plan.batch_size and min(plan.batch_size, *self.sizes)
+        if size is None and len(set(self.sizes)) > 1:
+            raise ValueError("data sets of several sizes need a batch_size")
+        self.orders = [batches(n, size, s["seed"]) for n, s in zip(self.sizes, settings, strict=True)] if size else None
+        sigma = torch.tensor([float(s.get("noise", 0)) for s in settings], dtype=self.x.dtype)
+        self.sigma = sigma.view(-1, *[1] * (self.x.dim() - 1)) if sigma.any() else None
+        self.noise = [torch.Generator().manual_seed(s["seed"] * 7919 + 1) for s in settings]
+
+    def batch(self):
+        """The next batch of every network: x (E, B, …), y (E, B, …)."""
+        if self.orders is None:
+            x, y = self.x[self.which_x], self.y[self.which_y]
+        else:
+            rows = torch.stack([next(order) for order in self.orders])
+            x, y = self.x[self.which_x[:, None], rows], self.y[self.which_y[:, None], rows]
+        if self.sigma is not None:
+            x = x + self.sigma * torch.stack([torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self.noise])
+        return x, y
+
+
+def _unique(tensors):
+    """The distinct tensors stacked (shorter ones padded with zeros), and for each which of them it is."""
+    kept, which = [], []
+    for t in tensors:
+        known = next((i for i, k in enumerate(kept) if k is t or k.shape == t.shape and torch.equal(k, t)), None)
+        which.append(len(kept) if known is None else known)
+        if known is None:
+            kept.append(t)
+    longest = max(len(t) for t in kept)
+    padded = [torch.cat([t, t.new_zeros(longest - len(t), *t.shape[1:])]) if len(t) < longest else t for t in kept]
+    return torch.stack(padded), torch.tensor(which)

@@ -1,0 +1,248 @@
+"""Train many small networks at once: one vectorised pass serves every seed, setting, label set and width.
+
+Each network trains as it would alone: its own initial weights, its own order of the data, its own step sizes; the
+losses are summed, so that no network sees another.  What a loop would do in E passes is here one
+(``vmap(grad(functional_call))``: Horace He, Richard Zou 2021, *functorch*).
+"""
+import itertools
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+from .batches import Data, batches
+from .stack import Stack, culprit
+
+OPTIMIZERS = ("sgd", "adam")
+_OWN = {"lr": 1e-3, "weight_decay": 0.0, "momentum": 0.0, "noise": 0.0}  # what a setting may set for the training
+
+
+@dataclass
+class Now:
+    """What a measurement sees: all networks of a stack at one moment.  ``losses`` (E,): of the last batch."""
+
+    step: int
+    settings: list
+    losses: torch.Tensor
+    stack: Stack
+
+    def forward(self, x, shared=True):
+        """Outputs (E, N, …) in eval mode for x (N, …); for (E, N, …), each network its own, with ``shared=False``."""
+        return self.stack.forward(x, shared=shared)
+
+
+@dataclass
+class Histories:
+    """What happened.  ``settings``: a dict for each network; ``steps`` (T,): when was measured; ``measured``: name →
+    (T, E, …), with NaN after a network's divergence; ``diverged``: (E,) the step at which a loss was no number, −1
+    where none was.  ``model(i)``: network i as a module in eval mode."""
+
+    settings: list
+    steps: torch.Tensor
+    measured: dict
+    diverged: torch.Tensor
+    models: list = field(repr=False, default_factory=list)
+
+    def model(self, index):
+        return self.models[index]()
+
+    def frame(self):
+        """A DataFrame, a row for each network and measured step: its setting, step, and every scalar measurement."""
+        import pandas as pd
+
+        rows = []
+        scalars = {k: v for k, v in self.measured.items() if v.dim() == 2}
+        for e, setting in enumerate(self.settings):
+            plain = {k: v for k, v in setting.items() if isinstance(v, int | float | str | bool | type(None))}
+            for t, step in enumerate(self.steps.tolist()):
+                rows.append({**plain, "network": e, "step": step, **{k: v[t, e].item() for k, v in scalars.items()}})
+        return pd.DataFrame(rows)
+
+    def first(self, name, condition):
+        """(E,) the first measured step at which ``condition(measured[name])`` holds, inf where it never does."""
+        met = condition(self.measured[name])
+        steps = self.steps.double()[:, None].expand(met.shape)
+        return torch.where(met, steps, torch.inf).amin(0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How every network of a sweep is trained; what differs between them stands in their settings."""
+
+    make_model: Callable
+    data: Callable
+    steps: int
+    batch_size: int | None
+    optimizer: str
+    loss: Callable
+    schedule: Callable | None
+    measure: Callable | None
+    moments: tuple
+    until: Callable | None
+
+
+def fit_many(make_model, data, settings=({},), seeds=(0,), *, steps=1000, batch_size=64, optimizer="adam",
+             loss=F.cross_entropy, schedule=None, measure=None, every=None, until=None, limit=2**31, folder=None,
+             progress=True):
+    """Train a network for every setting and seed, all at once; returns `Histories` (settings outer, seeds inner).
+
+    ``make_model(setting) -> nn.Module`` is called under ``torch.manual_seed(setting["seed"])``; widths may differ
+    between settings.  ``data``: (inputs (N, …), labels (N, …)), or ``data(setting)`` that returns such a pair; equal
+    tensors are held once.  A setting is a dict; of its keys training itself reads ``seed``, ``lr``, ``weight_decay``
+    (decoupled for "adam", AdamW; coupled for "sgd"), ``momentum`` and ``noise`` (σ of Gaussian noise on the inputs).
+    ``batch_size=None``: all data in every step.  ``schedule(t) -> factor`` on lr, t from 0 to 1.
+    ``measure(now: Now) -> {name: (E, …)}`` at step 0, after every ``every`` steps (a number, or the steps themselves)
+    and after the last; ``until(now) -> (E,)`` bool ends the training of a stack once it holds for all its networks.
+    ``limit``: bytes that training may take; more networks than fit are trained in turn, and each turn is a task of
+    joblib, so that ``joblib.parallel_config(backend=…)`` spreads them over processes or machines.
+    ``folder``: finished turns are kept there, and the same call continues where it was interrupted.
+
+    The same numbers as each alone: initial weights, batches (``batches``) and noise follow from the seed.
+    A network whose loss is no number stops there (``diverged``), the others go on.  One that cannot be vectorised is
+    trained in a loop, with a warning that names the layer.  ValueError: settings or data out of range or empty.
+    """
+    from .sweep import run
+
+    chosen = [{"seed": seed, **setting} for setting, seed in itertools.product(settings, seeds)]
+    _check(chosen, steps, batch_size, optimizer)
+    stops = [every or max(1, steps // 50)] if not hasattr(every, "__iter__") else None
+    moments = range(0, steps, stops[0]) if stops else [m for m in every if m < steps]
+    plan = Plan(make_model, data if callable(data) else lambda setting: data, steps, batch_size, optimizer, loss,
+                schedule, measure, tuple(sorted({0, *moments, steps})), until)
+    return run(plan, chosen, limit, folder, progress)
+
+
+def build(plan, setting):
+    """The untrained network of a setting, the caller's random state untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(setting["seed"])
+        return plan.make_model(setting)
+
+
+def train_stack(plan, settings, models, vectorised=True, tick=lambda: None):
+    """Train the networks of one stack; returns (stack, measured steps, name → (T, E, …), diverged (E,))."""
+    stack, data, count = Stack(models), Data(plan, settings), len(models)
+    if not data.x.is_floating_point() and any(s.get("noise", 0) for s in settings):
+        raise ValueError("noise on inputs that are whole numbers")
+    hyper = {k: torch.tensor([float(s.get(k, v)) for s in settings], dtype=torch.float64) for k, v in _OWN.items()}
+    update = _Update(plan.optimizer, stack, hyper)
+
+    def one(parameters, buffers, x, y):
+        value = plan.loss(stack.one(parameters, buffers, x), y)
+        return value, (value.detach(), buffers)
+
+    gradient = torch.func.grad(one, has_aux=True)
+    every = torch.func.vmap(gradient, randomness="different") if vectorised else _looped(gradient)
+    found, at, losses = {}, [], torch.full((count,), torch.nan)
+    diverged = torch.full((count,), -1)
+    with torch.random.fork_rng(devices=[]):
+        for step in range(plan.steps + 1):
+            if step in plan.moments:
+                now = Now(step, settings, losses, stack)
+                done = _record(plan, now, found, diverged)
+                at.append(step)
+                if done or step == plan.steps or (diverged >= 0).all():
+                    break
+            torch.manual_seed(1_000_003 * settings[0]["seed"] + step)  # dropout
+            stack.template.train()
+            grads, (losses, stack.buffers) = every(stack.parameters, stack.buffers, *data.batch())
+            bad = ~losses.isfinite()
+            diverged[bad & (diverged < 0)] = step
+            factor = plan.schedule((step + 0.5) / plan.steps) if plan.schedule else 1.0
+            update(grads, factor, diverged < 0)
+            tick()
+    return stack, at, {k: torch.stack(v) for k, v in found.items()}, diverged
+
+
+def _record(plan, now, found, diverged):
+    values = {"loss": now.losses, **(plan.measure(now) if plan.measure else {})}
+    for name, value in values.items():
+        value = torch.as_tensor(value).detach()
+        if value.dim() == 0 or len(value) != len(now.settings):
+            raise ValueError(f"measurement {name!r} has shape {tuple(value.shape)}: one value for each of the "
+                             f"{len(now.settings)} networks is needed, (E, …)")
+        value = value if value.is_floating_point() else value.double()
+        gone = (diverged >= 0).view(-1, *[1] * (value.dim() - 1))
+        found.setdefault(name, []).append(torch.where(gone, torch.nan, value))
+    return plan.until is not None and bool((torch.as_tensor(plan.until(now)) | (diverged >= 0)).all())
+
+
+def _looped(gradient):
+    """``gradient`` for one network after the other, with the result of the vectorised form."""
+    def every(parameters, buffers, x, y):
+        parts = []
+        for e in range(len(x)):
+            own = {k: v[e].clone() for k, v in buffers.items()}
+            parts.append(gradient({k: v[e] for k, v in parameters.items()}, own, x[e], y[e]))
+        return torch.utils._pytree.tree_map(lambda *leaves: torch.stack(leaves), *parts)
+    return every
+
+
+class _Update:
+    """torch's SGD with momentum, or AdamW, on stacked parameters, each network with its own step size."""
+
+    def __init__(self, optimizer, stack, hyper):
+        self.adam, self.stack, self.t = optimizer == "adam", stack, 0
+        shaped = {k: {n: v.view(-1, *[1] * (p.dim() - 1)).to(p.dtype) for n, p in stack.parameters.items()}
+                  for k, v in hyper.items()}
+        self.lr, self.decay, self.momentum = shaped["lr"], shaped["weight_decay"], shaped["momentum"]
+        self.first = {n: torch.zeros_like(p) for n, p in stack.parameters.items()}
+        self.second = {n: torch.zeros_like(p) for n, p in stack.parameters.items()} if self.adam else {}
+
+    def __call__(self, grads, factor, alive):
+        self.t += 1
+        going = None if alive.all() else alive
+        for name, p in self.stack.parameters.items():
+            g, lr = grads[name], self.lr[name] * factor
+            if name in self.stack.masks:
+                g = g * self.stack.masks[name]
+            if self.adam:
+                first, second = self.first[name].mul_(0.9).add_(g, alpha=0.1), self.second[name]
+                second.mul_(0.999).addcmul_(g, g, value=0.001)
+                root = (second / (1 - 0.999**self.t)).sqrt_().add_(1e-8)
+                new = p * (1 - lr * self.decay[name]) - lr / (1 - 0.9**self.t) * (first / root)
+            else:
+                first = self.first[name].mul_(self.momentum[name]).add_(g + self.decay[name] * p)
+                new = p - lr * first
+            if going is not None:
+                new = torch.where(going.view(-1, *[1] * (p.dim() - 1)), new, p)
+            self.stack.parameters[name] = new
+
+
+def vectorises(plan, settings, models):
+    """True, or False with a warning that names the layer because of which a loop is needed."""
+    try:
+        stack, data = Stack(models[:2]), Data(plan, settings[:2])
+        x, y = (part[:, :2] for part in data.batch())
+        stack.template.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.func.vmap(torch.func.grad(lambda p, b, x, y: plan.loss(stack.one(p, b, x), y)),
+                            randomness="different")(stack.parameters, dict(stack.buffers), x, y)
+    except RuntimeError as error:
+        if "vmap" not in str(error) and "functorch" not in str(error):
+            raise
+        warnings.warn(f"layer {culprit(error, stack.template)} cannot be vectorised, so that the networks are trained one by "
+                      f"one: {str(error).splitlines()[0][:200]}", stacklevel=4)
+        return False
+    return True
+
+
+def _check(settings, steps, batch_size, optimizer):
+    if not settings:
+        raise ValueError("no settings or no seeds: nothing to train")
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} is a whole number above 0, not {value!r}")
+    for setting in settings:
+        for name, low in (("lr", 0), ("weight_decay", 0), ("momentum", 0), ("noise", 0)):
+            value = setting.get(name, _OWN[name])
+            if not (isinstance(value, int | float) and low <= value < math.inf) or (name == "lr" and value == 0):
+                raise ValueError(f"{name}={value!r} in setting {setting} is out of range")
+
+
+__all__ = ["Histories", "Now", "Plan", "batches", "build", "fit_many", "train_stack", "vectorises"]
