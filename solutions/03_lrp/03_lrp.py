@@ -30,22 +30,524 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown, display
+from sklearn.linear_model import LogisticRegression
 
 from xaikit import attribution, claims, data, demos, evaluate, plot, zoo
+from xaikit.demos import lecture03_messages, lecture03_plane
 from xaikit.exercises import answer, check
 from xaikit.source import show_source
 
 # %% [markdown]
 # ## 1 · A score as a sum
+#
+# Let $f:\mathbb R^V\to\mathbb R$ be a classifier's score for an image $x$ with $V$ pixels: $f(x)>0$ says that what was learned
+# is there, $f(x)<0$ that it is not. A **decomposition** writes the score as a sum over the pixels,
+#
+# $$f(x)\approx\sum_{d=1}^V R_d .$$
+#
+# $R_d$ is the **relevance** of pixel $d$. The **sign convention**: $R_d>0$ is evidence *for* the structure, $R_d<0$ evidence
+# *against* it. If the classifier works in layers $l$, with a vector of values in each, the paper asks for relevances
+# $R^{(l)}_d$ of all of them whose sum is the same in every layer, a **conservation law**:
+#
+# $$f(x)=\dots=\sum_d R^{(l+1)}_d=\sum_d R^{(l)}_d=\dots=\sum_d R^{(1)}_d .$$
+#
+# **Claim** (the paper, “pixel-wise decomposition as a general concept”). Conservation alone is neither unique nor worth
+# anything. The counterexample is a classifier with one layer,
+#
+# $$f(x)=b+\sum_d\alpha_d\,\phi_d(x_d),$$
+#
+# where each pixel passes through its own function $\phi_d$, gets the weight $\alpha_d$, and $b$ is a bias. Two decompositions of it:
+#
+# $$R_d=f(x)\,\frac{|\alpha_d\phi_d(x_d)|}{\sum_{d'}|\alpha_{d'}\phi_{d'}(x_{d'})|}\ \text{(and $\tfrac bV$ where all terms are 0)}
+# \qquad\text{against}\qquad R_d=\frac bV+\alpha_d\,\phi_d(x_d).$$
+#
+# Both add up to $f(x)$. In the first, every pixel has the sign of the prediction: everything is for it, nothing ever speaks
+# against. Six numbers show it, each with a function of its own:
+
+# %%
+phi = [np.sin, np.square, np.abs, np.tanh, np.cbrt, lambda v: v]
+alpha, b = np.array([2.0, -0.8, 0.5, -1.5, 1.0, 0.7]), 0.6
+x = np.array([1.0, 1.2, -1.0, 0.8, -0.5, 1.5])
+
+
+def by_size(terms, b):
+    """The counterexample: f(x) shared in proportion to |α_d φ_d|; b / V where all terms are 0."""
+    total = np.abs(terms).sum()
+    return (b + terms.sum()) * np.abs(terms) / total if total else np.full(len(terms), b / len(terms))
+
+
+def by_term(terms, b):
+    """Each term as it is, and an equal share of the bias."""
+    return b / len(terms) + terms
+
+
+terms = alpha * np.array([p(v) for p, v in zip(phi, x, strict=True)])
+table = pd.DataFrame({"α φ(x)": terms, "∝ |α φ(x)|": by_size(terms, b), "b/V + α φ(x)": by_term(terms, b)},
+                     index=[f"pixel {d + 1}" for d in range(6)])
+print(f"f(x) = {b + terms.sum():.3f}; the sums are", *(f"{table[c].sum():.3f}" for c in table.columns[1:]))
+table.round(3)
+
+# %% [markdown]
+# Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, and pixel 4 most after pixel 1.
+#
+# **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits, for which $\phi_d(x_d)=x_d$
+# and $f>0$ means “four”. Below, what happens to the score if the twenty pixels that a decomposition likes best are made black.
+
+# %%
+pair = data.digits(split="train")
+pair = pair.take((pair.labels == 4) | (pair.labels == 9))
+line = LogisticRegression(C=0.05, max_iter=500).fit(pair.images.flatten(1), pair.labels == 4)
+weights, offset = line.coef_[0], line.intercept_[0]
+digits = data.digits(split="test")
+four = digits.images[digits.labels == 4][0].flatten().double().numpy()
+maps = {"∝ |α φ(x)|": by_size(weights * four, offset), "b/V + α φ(x)": by_term(weights * four, offset)}
+
+
+def without_best(relevance, count=20):
+    """The score after the ``count`` pixels of the largest relevance were made black."""
+    kept = four.copy()
+    kept[np.argsort(-relevance)[:count]] = 0
+    return weights @ kept + offset
+
+
+axes = plot.grid([four.reshape(1, 28, 28), *(m.reshape(28, 28) for m in maps.values())], signed=[False, True, True], size=2.1,
+                 titles=["a four", *(f"{n}" for n in maps)])
+plot.describe(axes[0], "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever there is ink; "
+              "then the terms themselves, red where ink speaks for a four and blue where it speaks for a nine.")
+score = weights @ four + offset
+pd.DataFrame({n: {"Σ R": m.sum(), "pixels with R < 0": int((m < -1e-9).sum()), "f(x)": score, "f without its 20 best": without_best(m)}
+              for n, m in maps.items()}).T.round(2)
+
+# %% [markdown]
+# **What to see.** Both maps have the same sum. The left one is red wherever there is ink and cannot tell which strokes make it a four
+# and which look like a nine; taking away what it likes best removes arguments of both kinds. The right one names them, and taking away *its* best pixels
+# costs the score more. Conservation is a check on the books, not on the truth of what is in them.
 
 # %% [markdown]
 # ## 2 · Relevance travels in messages
+#
+# **Claim** (the paper, “layer-wise relevance propagation”). A classifier made of neurons can be decomposed with one rule for each connection.
+#
+# The slides' network has seven neurons: inputs 1, 2, 3, hidden neurons 4, 5, 6, and the output 7. On the way up neuron $i$ sends
+# $a_iw_{ik}$ to neuron $k$, its **activation** times the weight between them. On the way down every neuron $k$ sends a **message**
+# $R_{i\leftarrow k}$ to each of its inputs $i$. Two assumptions make a conservation law of it:
+#
+# $$R_i=\sum_{k:\,i\text{ feeds }k}R_{i\leftarrow k}\qquad\text{and}\qquad R_k=\sum_{i:\,i\text{ feeds }k}R_{i\leftarrow k}.$$
+#
+# A neuron's relevance is what it receives, and what it has it hands on. Then the sum over a layer is the sum over all edges below it,
+# counted from above or from below: $\sum_kR_k=\sum_k\sum_iR_{i\leftarrow k}=\sum_i\sum_kR_{i\leftarrow k}=\sum_iR_i$.
+#
+# **Formula.** In which proportions? As the neuron was fed:
+#
+# $$R_{i\leftarrow k}=R_k\,\frac{a_iw_{ik}}{\sum_ha_hw_{hk}},\qquad R_7=f(x).$$
+
+# %%
+show_source(lecture03_messages.messages)
+
+# %%
+a, z = lecture03_messages.forward((1.0, 0.5, 1.5))
+relevance, sent = lecture03_messages.messages(a, z)
+for (i, k), r in sent.items():
+    print(f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * lecture03_messages.EDGES[i, k]:+.2f} of {z[k]:+.2f}")
+sums = [sum(relevance[n] for n in layer) for layer in lecture03_messages.LAYERS]
+print("\nlayer sums, from the inputs up:", ", ".join(f"{v:.6f}" for v in sums))
+
+# %% [markdown]
+# **What to see.** The sign of a message turns round where a neuron fired *against* the trend of the one above it: neuron 6 pulls the output down, so
+# it receives negative relevance, and what drove it (input 3) inherits that, while what held it back (input 2) is rewarded.
+#
+# **Try it.** Left, what goes up; right, the relevance that comes down, on every edge. Move an input until a hidden neuron dies: its
+# edges go grey and its share is passed to the others. With biases, a part of the relevance stays with them.
+
+# %% tags=["demo"]
+demos.get("03/messages").show()
+
+# %% [markdown]
+# **No derivative is needed.** The formula uses activations and weights only, so it also works where a neuron is a step or a sign and the
+# gradient is 0 everywhere. Here the hidden neurons return $\operatorname{sign}(z)$; the rule for such a layer is to let relevance pass:
+
+
+# %%
+class Sign(torch.nn.Module):
+    """y = sign(z), value by value: its derivative is 0 wherever it has one."""
+
+    def forward(self, z):
+        return torch.sign(z)
+
+
+torch.manual_seed(0)
+jumps = torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), Sign(), torch.nn.Linear(4, 1, bias=False)).double()
+point = torch.tensor([[1.0, 0.5, 1.5]], dtype=torch.float64)
+found = attribution.lrp(jumps, point, 0, rules={Sign: attribution.Pass(), "*": attribution.Epsilon(0)})
+print(f"f(x) = {jumps(point).item():.6f}")
+print("gradient:", attribution.gradient(jumps, point, 0)[0].tolist(), "  LRP:", found[0].numpy().round(3), f"  Σ R = {found.sum().item():.6f}")
 
 # %% [markdown]
 # ## 3 · Rules, and where the relevance goes
+#
+# From here on, $x_i$ are the inputs of a layer, $z_{ij}=x_iw_{ij}$ their contributions to neuron $j$, $z_j=\sum_iz_{ij}+b_j$ what the neuron adds up, bias
+# included, and $x_j=g(z_j)$ its activation. A **rule** says how $R_j$ is shared among the inputs. Two things get in the way of the
+# formula above: a denominator near 0 sends gigantic messages, and a bias is no input that could take its share.
+#
+# **The ε-rule** (the paper, eq. 58) adds a **stabiliser** $\varepsilon\ge0$ that moves the denominator away from 0:
+#
+# $$R_{i\leftarrow j}=\frac{z_{ij}}{z_j\pm\varepsilon}R_j,\qquad\pm\text{ the sign of }z_j,\text{ and + where }z_j=0.$$
+#
+# **What leaks.** The contributions add up to $z_j-b_j$, so of $R_j$ there is passed on
+#
+# $$\sum_iR_{i\leftarrow j}=R_j\Big(1-\frac{b_j\pm\varepsilon}{z_j\pm\varepsilon}\Big):$$
+#
+# the bias keeps $b_j/(z_j\pm\varepsilon)$ of it, the stabiliser $\pm\varepsilon/(z_j\pm\varepsilon)$. One neuron, and the formula beside what the library does:
+
+# %%
+neuron = torch.nn.Linear(3, 1).double()
+neuron.weight.data = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+neuron.bias.data = torch.tensor([0.3], dtype=torch.float64)
+inputs = torch.tensor([[1.0, 0.4, 0.6]], dtype=torch.float64)
+z, b = neuron(inputs).item(), neuron.bias.item()
+rows = {}
+for eps in (0.0, 0.1, 1.0, 100.0):
+    kept = attribution.relevance_budget(neuron, inputs, 0, attribution.Epsilon(eps)).iloc[0]
+    rows[f"ε = {eps:g}"] = {"R_j": z, **kept[["input", "bias", "stabiliser"]], "formula": z * (1 - (b + eps) / (z + eps))}
+pd.DataFrame(rows).T.round(4)
+
+# %% [markdown]
+# `relevance_budget` does the books of a whole network: what reaches the input, what biases keep, what stabilisers keep; the three add up to the score.
+# With a very large ε nothing gets through: the paper says so, and the last row shows it.
+#
+# **Picture.** The fraction that is passed on, as a function of $z_j$. Left with no bias: ε takes most where the neuron is undecided. Right with the bias
+# $b_j=0.3$: between 0 and the bias the fraction is negative, and just left of 0 it exceeds 1, without bound if ε is 0: this is what ε is for.
+
+# %%
+zs = np.linspace(-2, 2, 801)
+sign = np.where(zs >= 0, 1, -1)
+fig, axes = plot.subplots(1, 2, size=(9.6, 3.2), sharey=True)
+for ax, bias in zip(axes, (0.0, 0.3), strict=True):
+    plot.curves({f"ε = {e:g}": 1 - (bias + e * sign) / (zs + e * sign) for e in (0.01, 0.1, 0.5)}, x=zs, ax=ax, xlabel="what the neuron adds up, z_j",
+                ylabel="share of R_j passed on", title=f"bias b_j = {bias:g}")
+    ax.set_ylim(-1, 3)
+plot.describe(fig, "The share of a neuron's relevance that is passed on against z, for three stabilisers. Without bias it dips to 0 at z = 0. With a bias of "
+              "0.3 it is negative between 0 and 0.3 and larger than 1 left of 0, where small stabilisers let it grow large.")
+
+# %% [markdown]
+# ### Exercise 3.1 — the ε-rule ★☆☆ · 10 min · 2 points
+#
+# Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, J), biases `b` (J,), relevance of the outputs `R` (N, J)
+# → relevance of the inputs (N, I). Mind a neuron whose $z_j$ is exactly 0.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-3.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def lrp_epsilon(a, W, b, R, eps):
+    """The ε-rule of one dense layer.  a (N, I), W (I, J), b (J,), R (N, J) → (N, I)"""
+    ### BEGIN SOLUTION
+    z = a @ W + b
+    sign = torch.where(z >= 0, 1.0, -1.0)  # torch.sign(0) is 0, and 0 / 0 no number
+    return a * ((R / (z + eps * sign)) @ W.T)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-3.1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("3.1", lrp_epsilon)
+
+# %% [markdown]
+# ### Exercise 3.3 — where relevance leaks ★★☆ · 8 min · 2 points
+#
+# Predict the sum before you compute a single message: write `passed_on(z, b, R, eps)`, how much a layer under the ε-rule hands on in all, per row,
+# from `z`, `R` (N, J) and `b` (J,) → (N,).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-3.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def passed_on(z, b, R, eps):
+    """What a layer under the ε-rule passes on in all.  z, R (N, J), b (J,) → (N,)"""
+    ### BEGIN SOLUTION
+    sign = torch.where(z >= 0, 1.0, -1.0)
+    return (R * (1 - (b + eps * sign) / (z + eps * sign))).sum(1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-3.3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("3.3", passed_on)
+
+# %% [markdown]
+# **The αβ-rule** (the paper, eq. 60) needs no stabiliser, because it never lets positive and negative contributions cancel. With $z^+$ for the positive part and $z^-$ for
+# the negative one, and the bias split alike,
+#
+# $$R_{i\leftarrow j}=R_j\Big(\alpha\frac{z_{ij}^+}{z_j^+}+\beta\frac{z_{ij}^-}{z_j^-}\Big),\qquad\alpha+\beta=1,\ \beta\le0.$$
+#
+# $\alpha$ weighs what speaks for, $\beta$ what speaks against; $\alpha=1$ shows only what speaks for. The library refuses pairs that do not add up to 1. The paper's own
+# example is $\alpha=\beta=\frac12$, whose leak it states: $\sum_iR_{i\leftarrow j}=R_j\big(1-\frac{b_j^+}{2z_j^+}-\frac{b_j^-}{2z_j^-}\big)$. Your function can test it:
+
+# %% [markdown]
+# ### Exercise 3.2 — the αβ-rule ★★☆ · 15 min · 3 points
+#
+# Write `lrp_alpha_beta(a, W, b, R, alpha)` with $\beta=1-\alpha$ for one dense layer; shapes as in 3.1. Inputs may be negative. Where nothing has a sign, there is nothing to share
+# on that side.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-3.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def lrp_alpha_beta(a, W, b, R, alpha):
+    """The αβ-rule of one dense layer, β = 1 − α.  a (N, I), W (I, J), b (J,), R (N, J) → (N, I)"""
+    ### BEGIN SOLUTION
+    contributions = a[:, :, None] * W  # (N, I, J)
+    plus, minus = contributions.clamp(min=0), contributions.clamp(max=0)
+    zp, zm = plus.sum(1) + b.clamp(min=0), minus.sum(1) + b.clamp(max=0)
+    zp, zm = zp.masked_fill(zp == 0, 1), zm.masked_fill(zm == 0, 1)  # nothing of that sign: nothing to share
+    return (alpha * plus * (R / zp)[:, None] + (1 - alpha) * minus * (R / zm)[:, None]).sum(2)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-3.2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("3.2", lrp_alpha_beta)
+
+# %%
+rng = torch.Generator().manual_seed(0)
+a, W, b, R = (torch.randn(shape, generator=rng) for shape in ((4, 6), (6, 5), (5,), (4, 5)))
+z = a[:, :, None] * W
+plus, minus = z.clamp(min=0).sum(1) + b.clamp(min=0), z.clamp(max=0).sum(1) + b.clamp(max=0)
+formula = (R * (1 - b.clamp(min=0) / (2 * plus) - b.clamp(max=0) / (2 * minus))).sum(1)
+passed = answer("3.2")(a, W, b, R, 0.5).sum(1)
+print("α = β = ½, passed on in four rows:", passed.numpy().round(4), "  by the formula:", formula.numpy().round(4))
+try:
+    attribution.AlphaBeta(2, 1)
+except ValueError as error:
+    print("ValueError:", error)
+
+# %% [markdown]
+# **Picture.** A handwritten three under ε and under αβ with growing α. Red is evidence for a three. `digits-cnn` has three convolutions, average pooling and a linear layer.
+
+# %%
+cnn = zoo.load("digits-cnn")
+three = digits.images[digits.labels == 3][:1]
+shown = {"ε = 10⁻⁶": attribution.Epsilon(1e-6), "ε = 1": attribution.Epsilon(1.0),
+         **{f"α = {al:g}, β = {1 - al:g}".replace("-", "−"): attribution.AlphaBeta(al, 1 - al) for al in (1.0, 1.5, 2.0, 3.0)}}
+maps = {name: attribution.lrp(cnn, three, 3, rule) for name, rule in shown.items()}
+axes = plot.grid([three[0], *(m[0] for m in maps.values())], signed=[False] + [True] * 6, columns=7, size=1.55, titles=["x", *maps])
+plot.describe(axes[0], "A three and its relevance under the epsilon rule with a small and a larger stabiliser, and under alpha-beta for alpha 1, 1.5, 2 and 3: "
+              "from red only to red and blue in ever stronger alternation.")
+pd.DataFrame({n: {"Σ R": m.sum().item(), "Σ positive R": m.clamp(min=0).sum().item(), "Σ negative R": m.clamp(max=0).sum().item()}
+              for n, m in maps.items()}).T.round(2)
+
+# %% [markdown]
+# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Every step of α adds as much to the positive as to the negative sum: the difference, the score, stays,
+# the contrast grows. The rule is a dial for contrast, not a discovery of more evidence.
+#
+# **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in $R_{i\leftarrow j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$.
+#
+# | rule | for | replaces $z_{ij}$ by | source |
+# |---|---|---|---|
+# | γ | lower layers | $x_i(w_{ij}+\gamma w_{ij}^+)$, with $\gamma\ge0$: $\gamma=0$ is the ε-rule, $\gamma\to\infty$ the αβ-rule with $\alpha=1$ | Montavon et al. 2019 |
+# | $z^{\mathcal B}$ | pixels in $[l,h]$ | $x_iw_{ij}-l_iw_{ij}^+-h_iw_{ij}^-$: black and white pixels both can matter | Montavon et al. 2017 |
+# | $w^2$ | inputs without bounds | $w_{ij}^2$ | Montavon et al. 2017 |
+# | flat | to draw receptive fields | $1$: every input alike | Lapuschkin et al. 2019 |
+
+# %%
+show_source(attribution.Gamma, attribution.ZBox)
+
+# %% [markdown]
+# A rule is data: it names versions of inputs and weights, *branches*, and one engine does the rest for all of them. The engine runs each linear operation once more with those, divides,
+# and sends the quotient back through it. That is one **vector-Jacobian product**, $\big(J^\top s\big)_i=\sum_jw_{ij}s_j$ with $s_j=R_j/(z_j\pm\varepsilon)$, which automatic differentiation gives
+# for any linear operation; for a convolution nobody has to write out which pixel feeds which neuron.
+
+# %% [markdown]
+# ### Exercise 3.4 — a convolution in one vector-Jacobian product ★★★ · 15 min · 3 points
+#
+# Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a loop over pixels. `x` (N, C, H, W), `weight` (K, C, k, k), `bias` (K,),
+# `R` (N, K, H′, W′) → (N, C, H, W).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-3.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def lrp_conv(x, weight, bias, R, eps, padding):
+    """The ε-rule of a convolution by one vector-Jacobian product.  x (N, C, H, W), R (N, K, H′, W′) → (N, C, H, W)"""
+    ### BEGIN SOLUTION
+    x = x.clone().requires_grad_()
+    z = torch.nn.functional.conv2d(x, weight, bias, padding=padding)
+    s = (R / (z + eps * torch.where(z >= 0, 1.0, -1.0))).detach()
+    (back,) = torch.autograd.grad(z, x, s)
+    return (x * back).detach()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-3.4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("3.4", lrp_conv)
+
+# %% [markdown]
+# **The first layer.** The same network, ε in all upper layers, another rule for the pixels. What a pixel's own value may say:
+
+# %%
+first = {"ε": attribution.Epsilon(), "αβ, α = 2": attribution.AlphaBeta(), "γ = ¼": attribution.Gamma(0.25), "z^B": attribution.ZBox(0, 1),
+         "w²": attribution.WSquare(), "flat": attribution.Flat()}
+maps = {n: attribution.lrp(cnn, three, 3, {"features.0": rule, "*": attribution.Epsilon()}) for n, rule in first.items()}
+axes = plot.grid([three[0], *(m[0] for m in maps.values())], signed=[False] + [True] * 6, columns=7, size=1.55, titles=["x", *maps])
+plot.describe(axes[0], "A three and its relevance with six rules in the first layer: with epsilon, alpha-beta and gamma black pixels get none, with z-B, w-square and "
+              "flat the surroundings of the strokes get some; w-square and flat are blurred to the size of the filters.")
+dark = (three == 0).float()
+pd.DataFrame({n: {"share of |R| on black pixels": ((m.abs() * dark).sum() / m.abs().sum()).item()} for n, m in maps.items()}).T.round(3)
+
+# %% [markdown]
+# **What to see.** In the first three maps a black pixel gets exactly nothing, since $x_i=0$ is a factor. $z^{\mathcal B}$ counts how far a pixel is from where it *could* be, and black pixels
+# speak too. $w^2$ and flat do not look at the pixels at all: they say which filter fired where, in the resolution of the filters.
+#
+# **Composites.** No rule suits all depths. Near the output few neurons carry meanings apart, and the ε-rule keeps them apart; near the pixels many noisy neurons meet, and γ or αβ smooth them; the
+# pixels have their own. A **composite** is a table from depth or kind of layer to a rule. `attribution.layers` says which layer lies where; `attribution.PRESETS` holds those of the literature.
+
+# %%
+print(*(f"{name:12} {block:7} {kind}" for name, block, kind in attribution.layers(cnn, three)), sep="\n")
+mine = attribution.composite(cnn, three, {"first": attribution.ZBox(0, 1), "conv": attribution.Gamma(0.25), "dense": attribution.Epsilon()})
+print("\n", mine)
+pd.DataFrame([{"preset": p.name, "label": p.label, "source": p.source,
+               "rules": ", ".join(f"{place}: {type(rule).__name__}" for place, rule in p.places.items())} for p in attribution.PRESETS.values()])
+
+# %%
+shapes_net = zoo.load("shapes-cnn")
+polygon = data.shapes(40, split="test").images[data.shapes(40, split="test").labels == 1][:1]
+names = list(attribution.PRESETS)
+rows = [(cnn, three), (shapes_net, polygon)]
+maps = [attribution.lrp_composite(net, x, preset=name)[0] for net, x in rows for name in names]
+pictures = [p for r, (_, x) in enumerate(rows) for p in (x[0], *maps[r * len(names):(r + 1) * len(names)])]
+axes = plot.grid(pictures, signed=([False] + [True] * len(names)) * 2, columns=len(names) + 1, size=1.25,
+                 titles=["x", *(attribution.PRESETS[n].label.split(" (")[0].replace(", ", ",\n") for n in names)] * 2)
+plot.describe(axes[0], "A three in the upper row and a picture of polygons in the lower one, each with its relevance under ten composites.")
+
+# %% [markdown]
+# **What to see.** Read each row from left to right. Uniform ε is sharp and noisy; with α2β1 in every layer red and blue alternate; the composites with $\alpha=1$ or γ below
+# are calm and lie on what was drawn. Flat and $z^{\mathcal B}$ in front change what the background gets.
+#
+# **Where the relevance goes.** All these maps claim to share out one score. How much of it arrives? A bar for each composite, averaged over twenty digits, divided by the score;
+# the black mark is where input, biases and stabilisers add up to, and must stand at 1.
+
+# %%
+twenty = digits.images[:20]
+books = pd.DataFrame({p.label: attribution.relevance_budget(cnn, twenty, rules=p(cnn, twenty)).mean() for p in attribution.PRESETS.values()}).T
+ax = plot.budget(books, title="digits-cnn, mean of twenty digits")
+plot.describe(ax, "Stacked bars, one for each composite: most of the score reaches the input, the rest is kept by biases; only the composite by depth, whose "
+              "middle layers have a large stabiliser, loses a visible part to it. All bars add up to one.")
+print("largest distance of a bar's sum from its score:", f"{(books['logit'] - books[['input', 'bias', 'stabiliser']].sum(axis=1)).abs().max():.1e}")
+books.round(3)
+
+# %% [markdown]
+# Layer by layer, for one digit under the uniform ε-rule: `arrives` is the relevance at a layer's output, and what it does not send on its bias and its stabiliser keep.
+
+# %%
+relevance, by_layer = attribution.relevance_by_layer(cnn, three, 3)
+display(by_layer.drop(columns="image").round(6))
+kept = by_layer[["bias", "stabiliser"]].to_numpy().sum()
+print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + kept on the way {kept:.6f}")
 
 # %% [markdown]
 # ## 4 · Taylor: relevance from a root point
+#
+# **Claim** (the paper, “Taylor-type decomposition”). There is another way to a sum: expand $f$ to first order around a point $x_0$,
+#
+# $$f(x)\approx f(x_0)+\sum_d\frac{\partial f}{\partial x_d}(x_0)\,(x_d-x_{0,d}).$$
+#
+# If $x_0$ is a **root**, $f(x_0)=0$, a point where the classifier cannot decide, then the terms of the sum are a decomposition:
+#
+# $$R_d=(x_d-x_{0,d})\,\frac{\partial f}{\partial x_d}(x_0),\qquad\sum_dR_d\approx f(x).$$
+#
+# The error is the **residuum** $f(x)-\sum_dR_d$; the nearer the root, the smaller. The gradient *at $x$* is something else: it points where the score grows fastest, and has nothing to say about
+# where it comes from. “Derivatives at the prediction point are not useful for achieving our aim.”
+#
+# **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian kernel, trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
+# right, the way from each point's nearest root to it. The dashed line is the decision boundary.
+
+# %%
+points, labels, f2 = lecture03_plane.plane()
+axis = torch.linspace(-2.2, 2.2, 12, dtype=torch.float64)
+at = torch.cartesian_prod(axis, axis)
+with torch.no_grad():
+    at = at[f2(at)[:, 0] > 0.15]
+slope = attribution.gradient(f2, at, 0)
+roots = attribution.line_root(f2, at, points[labels < 0], 0, candidates=5)
+fig, axes = plot.subplots(1, 2, size=(9.8, 4.6), sharex=True, sharey=True)
+side = torch.linspace(-3, 3, 121, dtype=torch.float64)
+with torch.no_grad():
+    ground = f2(torch.cartesian_prod(side, side)).reshape(121, 121).T
+for ax, arrows, title in zip(axes, (0.4 * slope / slope.norm(dim=1, keepdim=True), at - roots), ("gradient at x", "from a root to x"), strict=True):
+    ax.contourf(side, side, ground, levels=np.linspace(-2.5, 2.5, 21), cmap=plot.SIGNED, alpha=0.45, extend="both")
+    ax.contour(side, side, ground, levels=[0], colors=plot.INK, linestyles="--", linewidths=1.2)
+    for y, colour in ((1, plot.COLORS[0]), (-1, plot.COLORS[2])):
+        ax.plot(*points[labels == y].T, "o", ms=2.5, color=colour, alpha=0.7)
+    tail = at if ax is axes[0] else roots
+    ax.quiver(*tail.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.005, color=plot.INK)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), xlabel="x₁", ylabel="x₂", title=title, aspect="equal")
+plot.describe(fig, "The plane with two classes and the decision boundary. Left, arrows of the gradient climb to the two clumps of blue dots. Right, arrows lead from the "
+              "boundary to each point.")
+angle = torch.rad2deg(torch.arccos(torch.nn.functional.cosine_similarity(slope, at - roots).clamp(-1, 1)))
+print(f"angle between the two at {len(at)} points: median {angle.median():.0f}°, above 90° at {(angle > 90).double().mean():.0%} of them")
+
+# %% [markdown]
+# **What to see.** Near the boundary the two agree. Further in, the arrows on the left run to the nearest summit and may point the wrong way altogether, while those on the right tell what separates $x$ from the
+# other class.
+#
+# **Try it.** Move $x$. The bars are the two relevances; watch the residuum grow as $x$ moves away from its root.
+
+# %% tags=["demo"]
+demos.get("03/taylor").show()
+
+# %% [markdown]
+# **How to find a root.** The paper has two ways. *Line search:* take a point $x'$ that the classifier puts on the other side, $f(x)f(x')<0$; on the line $l(t)=x+t(x'-x)$ the sign changes, and halving the interval finds
+# where. Each such $x'$ gives a root; take the nearest, or that of least residuum. *Local search:* go to the nearest root by following the gradient.
+#
+# ### Exercise 3.5 — a root by line search ★★☆ · 10 min · 2 points
+#
+# Write `line_root(f, x, other, steps)`: on the line from each `x` to its `other`, where $f$ has the opposite sign, a point with $f=0$, by halving the interval `steps` times. `f` takes (N, D) and returns (N,);
+# `x`, `other` (N, D) → (N, D).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-3.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def line_root(f, x, other, steps):
+    """A root of f between each x and its other by interval bisection.  x, other (N, D) → (N, D)"""
+    ### BEGIN SOLUTION
+    low, high = torch.zeros(len(x), 1), torch.ones(len(x), 1)
+    side = f(x).sign()[:, None]
+    for _ in range(steps):
+        middle = (low + high) / 2
+        same = f(x + middle * (other - x)).sign()[:, None] == side
+        low, high = torch.where(same, middle, low), torch.where(same, high, middle)
+    return x + high * (other - x)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-3.5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("3.5", line_root)
+
+# %% [markdown]
+# **Digits.** With ten classes the decision function of class $t$ is $f(x)=F_t(x)-\max_{k\ne t}F_k(x)$, positive where the network says $t$; `attribution.Decision` makes a network of it. For four digits: the nearest training
+# digit of another class, the root on the line to it, the relevance from there; then the root by local search, what it changed in the digit, and the relevance from there.
+
+# %%
+train = data.digits(split="train").images
+chosen = torch.cat([digits.images[digits.labels == d][:1] for d in (0, 3, 4, 7)])
+panels, rows, search = [], [], answer("3.5")
+for x, d in zip(chosen.split(1), (0, 3, 4, 7), strict=True):
+    f = attribution.Decision(cnn, d)
+    with torch.no_grad():
+        beyond = train[f(train)[:, 0] < 0]
+    neighbour = beyond[(beyond - x).flatten(1).norm(dim=1).argmin()][None]
+    on_line = search(lambda rows, f=f: f(rows.view(-1, 1, 28, 28))[:, 0].detach(), x.flatten(1), neighbour.flatten(1), 30).view_as(x)
+    local = attribution.nearest_root(f, x)
+    panels += [x[0], neighbour[0], on_line[0]]
+    for way, root in (("line", on_line), ("local", local)):
+        R = attribution.taylor(f, x, 0, root=root)
+        panels += [R[0]] if way == "line" else [root[0], (x - root)[0], R[0]]
+        rows.append({"digit": d, "root by": way, "f(x)": f(x).item(), "f(x₀)": f(root).item(), "Σ R": R.sum().item(),
+                     "residuum": f(x).item() - R.sum().item(), "|x − x₀|": (x - root).norm().item(), "to the neighbour": (x - neighbour).norm().item()})
+axes = plot.grid(panels, columns=7, size=1.5, signed=[False, False, False, True, False, True, True] * 4,
+                 titles=["x", "neighbour", "root on the line", "R from there", "root nearby", "x − root", "R from there"] + [None] * 21)
+plot.describe(axes[0], "Four digits in rows: the digit, its nearest neighbour of another class, the root on the line between them, a blend of both, and the relevance; then the root by "
+              "local search, which looks like the digit, the small difference, and the relevance from it.")
+pd.DataFrame(rows).round(3)
+
+# %% [markdown]
+# **What to see.** The root on the line is a blend of two digits that no one would have written. The root nearby looks just like the digit: to the eye it is the same number, though the network cannot decide about it.
+# Both flaws are the ones that the paper warns of: a local root is “perceptually equivalent” to $x$ and its relevance says little, and a straight line leaves the data. Their residua are small, so the sums are no comfort.
+# LRP needs no second point.
+#
+# One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that is, the Taylor expansion with the root at the black picture, of the linear piece of $f$ that $x$ lies on:
+
+# %%
+exact = attribution.lrp(cnn, chosen, rules=attribution.Epsilon(0)) - attribution.gradient_x_input(cnn, chosen)
+print(f"LRP with ε = 0 against gradient × input on four digits: largest difference {exact.abs().max():.0e}")
 
 # %% [markdown]
 # ## 5 · A bag of words, explained down to its pixels
@@ -569,6 +1071,11 @@ demos.get("03/truth").show()
 
 # %% [markdown]
 # ## The live demo
+#
+# A rule for each block of layers, with its dial. The bars show how the score is used up on the way down: what each block's biases and stabilisers keep, and what reaches the pixels.
+
+# %% tags=["demo"]
+demos.get("03").show()
 
 # %% [markdown]
 # ## Paper against here
