@@ -11,7 +11,20 @@ from .shrink import shrink
 from .sparse import sparse_code
 from .diagnose import aliasing, dead_units, dense_maps, filter_bands, responses, settling, spectrum
 
-__all__ = ["Occluded", "Rbm", "Stack", "adaptive", "agreement", "aliasing", "contrastive_divergence", "dead_units",
+from .images import (Fourier, Pixels, Prior, blurred, fast_share, fourier_image, frequencies, principal_components, shift,
+                     turn_and_zoom)
+from .maximize import Found, ascend, maximize, sphere_step
+from .objectives import (Objective, channel, direction, diversity, l2, layer, logit, neuron, probability, total_variation,
+                         variation)
+from .receptive import Field, receptive_field
+from .top import Top, top_images, top_patches
+
+__all__ = [
+    "Field", "Found", "Fourier", "Objective", "Pixels", "Prior", "Top", "ascend", "blurred", "channel", "direction",
+    "diversity", "fast_share", "fourier_image", "frequencies", "l2", "layer", "logit", "maximize", "neuron",
+    "principal_components", "probability", "receptive_field", "shift", "sphere_step", "top_images", "top_patches",
+    "total_variation", "turn_and_zoom", "variation",
+    "Occluded", "Rbm", "Stack", "adaptive", "agreement", "aliasing", "contrastive_divergence", "dead_units",
            "deconvnet_probe", "dense_maps", "edges", "filter_bands", "fit_dbn", "fit_sdae", "gibbs", "hide", "inconsistency", "learn_filters",
            "linear_combination", "log_likelihood_bound", "log_partition", "matches", "maximize_units", "nearest",
            "occlusion_maps", "orientation", "photo_codes", "reconstruction_error", "relu_cuts", "responses", "sample_unit", "scrambled", "settling", "shrink",
