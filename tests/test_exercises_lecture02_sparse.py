@@ -1,0 +1,131 @@
+"""Lecture 02's first three exercises: right answers pass, wrong ones get the hint that names their mistake."""
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from xaikit.exercises import get
+from xaikit.exercises.feedback import evaluate
+
+IDS = ["2.1", "2.2", "2.3"]
+
+
+def shrink_by_cases(z, beta):
+    t = 1 / beta
+    return torch.where(z > t, z - t, torch.where(z < -t, z + t, torch.zeros_like(z)))
+
+
+def shrink_in_numpy(z, beta):
+    z = z.numpy()
+    return np.sign(z) * np.maximum(np.abs(z) - 1 / beta, 0)
+
+
+def shrink_softshrink(z, beta):
+    return F.softshrink(z, 1 / beta)
+
+
+def unpool_loop(pooled, switches, size):
+    z = torch.zeros(len(pooled), size)
+    for n in range(len(pooled)):
+        for m in range(pooled.shape[1]):
+            z[n, switches[n, m]] = pooled[n, m]
+    return z
+
+
+def unpool_one_hot(pooled, switches, size):
+    return (F.one_hot(switches, size) * pooled[..., None]).sum(1)
+
+
+def adjoint_by_autograd(p, y, filters, switches):
+    p = p.clone().requires_grad_(True)
+    k, h, w = filters.shape
+    z = torch.zeros(len(p), k * (y.shape[1] + h - 1) * (y.shape[2] + w - 1)).scatter(1, switches, p)
+    z = z.reshape(len(p), k, y.shape[1] + h - 1, y.shape[2] + w - 1)
+    left = (F.conv2d(z, filters.flip(1, 2)[None])[:, 0] * y).sum((1, 2))
+    back = torch.autograd.grad(left.sum(), p)[0]
+    return back, left.detach(), (p.detach() * back).sum(1)
+
+
+def adjoint_by_padding(p, y, filters, switches):
+    """Rᵀ as a plain correlation over a padded picture."""
+    k, h, w = filters.shape
+    back = F.conv2d(F.pad(y[:, None], (w - 1, w - 1, h - 1, h - 1)), filters[:, None])
+    back = back.flatten(1).gather(1, switches)
+    return back, adjoint_by_autograd(p, y, filters, switches)[1], (p * back).sum(1)
+
+
+RIGHT = {"2.1": [shrink_by_cases, shrink_in_numpy, shrink_softshrink], "2.2": [unpool_loop, unpool_one_hot],
+         "2.3": [adjoint_by_autograd, adjoint_by_padding]}
+
+
+def turned_on_the_way_up(p, y, filters, switches):
+    left = adjoint_by_autograd(p, y, filters, switches)[1]
+    back = adjoint_by_padding(p, y, filters.flip(1, 2), switches)[0]
+    return back, left, (p * back).sum(1)
+
+
+def plain_conv2d(p, y, filters, switches):
+    return adjoint_by_autograd(p, y, filters.flip(1, 2), switches)
+
+
+def first_switches(p, y, filters, switches):
+    left = adjoint_by_autograd(p, y, filters, switches)[1]
+    back = adjoint_by_padding(p, y, filters, switches[:1].expand(len(p), -1))[0]
+    return back, left, (p * back).sum(1)
+
+
+def averaged(p, y, filters, switches):
+    back, left, right = adjoint_by_autograd(p, y, filters, switches)
+    return back, left / y[0].numel(), right / p.shape[1]
+
+
+def unpool_rows_mixed(pooled, switches, size):
+    z = torch.zeros(len(pooled) * size)
+    z[switches.flatten()] = pooled.flatten()
+    return z.reshape(len(pooled), size)
+
+
+WRONG = [
+    ("2.1", lambda z, beta: F.softshrink(z, beta), "The threshold is 1/β, not β", 0),
+    ("2.1", lambda z, beta: F.hardshrink(z, 1 / beta), "That is hard thresholding", 1.0),
+    ("2.1", lambda z, beta: (z - 1 / beta).clamp_min(0), "Negative entries are lost", 0),
+    ("2.1", lambda z, beta: (z.abs() - 1 / beta).clamp_min(0), "The sign is lost", 0),
+    ("2.1", lambda z, beta: (z.abs() - 1 / beta) * z.sign(), "Small entries overshoot", 0),
+    ("2.1", lambda z, beta: beta * z / (beta + 1), "That is the answer to a squared penalty", 0),
+    ("2.2", lambda p, s, size: p.repeat_interleave(size // p.shape[1], 1), "The value fills its whole block", 0),
+    ("2.2", lambda p, s, size: torch.zeros(len(p), size).index_copy(1, torch.arange(0, size, size // p.shape[1]), p),
+     "The switches are not used", 0),
+    ("2.2", lambda p, s, size: torch.zeros(len(p), size).index_copy(1, s[0], p), "All items got the first", 0),
+    ("2.2", unpool_rows_mixed, "Flattening the batch mixed", 0),
+    ("2.2", lambda p, s, size: torch.zeros(len(p), size).scatter(1, s, 1.0), "Those are ones", 0),
+    ("2.2", lambda p, s, size: torch.zeros(len(p), size).scatter(1, s, p.abs()), "The signs are lost", 1.0),
+    ("2.3", turned_on_the_way_up, "On the way up the filter is turned round", 0),
+    ("2.3", plain_conv2d, "R paints with the filters turned round", 0),
+    ("2.3", first_switches, "On the way up all pictures were pooled", 0),
+    ("2.3", averaged, "The inner products are averaged", 0),
+]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 17])
+@pytest.mark.parametrize("id", IDS)
+def test_the_library_and_other_right_answers_pass(id, seed):
+    for answer in (get(id).library, *RIGHT[id]):
+        score, verdict, _ = evaluate(get(id), answer, seed)
+        assert (score, verdict.status) == (get(id).points, "right"), (answer, verdict)
+
+
+@pytest.mark.parametrize("seed", [0, 5, 11])
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_wrong_answers_get_the_hint_of_their_mistake(number, seed):
+    id, answer, hint, points = WRONG[number]
+    score, verdict, _ = evaluate(get(id), answer, seed)
+    assert verdict.status == "wrong" and score == points
+    assert verdict.hint.startswith(hint), verdict
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_each_exercise_says_what_it_asks(id):
+    exercise = get(id)
+    assert len(exercise.hints) == 3 and exercise.points == 2 and exercise.insight
+    assert exercise.task.startswith(exercise.library.__name__ + "(")
+    assert sum(i == id for i, *_ in WRONG) >= 3
