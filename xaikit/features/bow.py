@@ -205,7 +205,7 @@ class KernelMachine:
 def similarity(kernel, a, b, parts, widths):
     """k(a_i, b_n), summed over parts.  (S, V), (N, V) → (N, S)."""
     rows = []
-    for x in b.split(max(1, 8_000_000 // max(1, a.numel()))):
+    for x in b.split(max(1, 1_000_000 // max(1, a.numel()))):
         pairs = a[None], x[:, None]
         if kernel in SUM_DECOMPOSABLE:
             rows.append(SUM_DECOMPOSABLE[kernel](*pairs).sum(-1))
@@ -234,7 +234,7 @@ def fit_svm(x, labels, kernel="intersection", parts=None, C=30.0):
         some = x[:: max(1, len(x) // 100)]
         spread = EXPONENTIAL[kernel][0](some[None], some[:, None])
         widths = tuple(float(spread[..., part].sum(-1).mean()) for part in parts)
-    k = similarity(kernel, x, x, parts, widths)
+    k = similarity(kernel, x.float(), x.float(), parts, widths)
     unit = float(k.abs().mean())
     svm = SVC(C=C, kernel="precomputed").fit((k / unit).numpy(), np.asarray(labels))
     return KernelMachine(kernel, x[svm.support_], torch.from_numpy(svm.dual_coef_[0] / unit),

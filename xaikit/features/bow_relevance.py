@@ -3,6 +3,7 @@
 Bach et al. 2015, Algorithm 1.  Each stage hands on what it was given: Σ_q R⁽¹⁾ = Σ_l R⁽²⁾ = Σ_d R⁽³⁾, and for a
 sum-decomposable kernel all of them are f(x), the bias b included.  The forward stages are in `bow`.
 """
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +150,23 @@ def explain(model, image, paint=None, share=descriptor_relevance, shuffle=None):
     return Explanation(float(machine(x[None])[0]), machine.bias, x, words, tuple(local), pixels)
 
 
+def relevance_maps(model, images, **options):
+    """R⁽¹⁾ of every image (N, 1, H, W) → (N, H, W); ``options`` as of `explain`."""
+    from tqdm.auto import tqdm
+
+    return torch.stack([explain(model, image, **options).pixels
+                        for image in tqdm(images, "relevance", leave=False, disable=len(images) < 300)])
+
+
+@functools.cache
+def located(mapping="rank", kernel="intersection", p=1.0, shuffle=None, n=200):
+    """`where_relevance_is` for the course's model on ``n`` test pictures of `data.shapes`, computed once."""
+    from ..data import shapes
+
+    test = shapes(n, split="test")
+    return where_relevance_is(relevance_maps(bow.trained(mapping, kernel, p), test.images, shuffle=shuffle), test)
+
+
 def where_relevance_is(heat, data):
     """DataFrame[picture, sides, corner, straight, inside, background]: mean relevance per pixel, a row for each shape.
 
@@ -174,3 +192,16 @@ def _means(values, where, number, count):
     total = np.bincount(number[where], values[where], count + 1)[1:]
     pixels = np.bincount(number[where], minlength=count + 1)[1:]
     return np.where(pixels > 0, total / np.maximum(pixels, 1), np.nan)
+
+
+def windows_of_words(vocabulary, images, scale, words, k=4):
+    """What words look like: (len(words), k, window, window), the windows of ``k`` images that are nearest to each."""
+    window, best = vocabulary.windows[scale], []
+    for batch in images.split(32):
+        l = bow.descriptors(bow.integral_maps(batch), window)  # noqa: E741
+        best.append(torch.cdist(l, vocabulary.words[scale][words]).min(1))
+    distance, place = (torch.cat([getattr(b, what) for b in best]) for what in ("values", "indices"))  # (N, words)
+    nearest = distance.topk(k, 0, largest=False).indices  # (k, words)
+    tiles = images[:, 0].unfold(1, window, bow.STRIDE).unfold(2, window, bow.STRIDE)  # (N, rows, columns, window, window)
+    at = place.gather(0, nearest)
+    return tiles[nearest, at // tiles.shape[2], at % tiles.shape[2]].transpose(0, 1)
