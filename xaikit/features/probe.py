@@ -7,8 +7,7 @@ and it goes through branches, strides and overlapping pooling as autograd does. 
 as in the paper; biases play no part.
 """
 import contextlib
-import numbers
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -53,29 +52,29 @@ def activation(model, layer, unit, x):
 def top_projections(model, layer, unit, images, k=9, relu="deconvnet", batch_size=64):
     """A unit's k strongest patches and their projections, each cut to the unit's receptive field: figure 2 of the paper.
 
-    unit: one, or a sequence of U units, all sent down in the same batches · images (N, C, H, W) or a Dataset.
+    unit: one, or a sequence of U units, all sent down in the same batches · images (N, C, H, W) or a Dataset.  Where a
+    field reaches over the border the patch is white and the projection 0.
     Returns (`Top`, projections (k, C, h, w) or (U, k, C, h, w)).  Raises as `top_patches` and `deconvnet_probe`.
     """
     images = getattr(images, "images", images)
-    single = isinstance(unit, numbers.Integral)
-    top = top_patches(model, layer, [unit] if single else unit, images, k, batch_size)
-    count = top.indices.shape[1]
+    top = top_patches(model, layer, unit, images, k, batch_size, fill=1.0)
+    return top, project(model, top, images, relu, batch_size)
+
+
+def project(model, top, images, relu="deconvnet", batch_size=64):
+    """The projections of the activations in ``top`` (from `top_patches` on these images), shaped like ``top.patches``."""
+    images, count = getattr(images, "images", images), top.indices.shape[-1]
     units = torch.tensor(top.units).repeat_interleave(count)
-    boxes, projections = top.boxes.flatten(0, 1), torch.zeros_like(top.patches).flatten(0, 1)
+    indices, places, boxes = top.indices.flatten(), top.positions.reshape(len(units), -1), top.boxes.reshape(-1, 4)
+    projections = torch.zeros_like(top.patches).reshape(-1, *top.patches.shape[-3:])
     for rows in torch.arange(len(units)).split(batch_size):
-        where = top.positions.flatten(0, 1)[rows]
-        down = deconvnet_probe(model, layer, units[rows], images[top.indices.flatten()[rows]],
-                               where if where.shape[1] else None, relu)
+        down = deconvnet_probe(model, top.layer, units[rows], images[indices[rows]], places[rows] if places.shape[1] else None, relu)
         for r, picture in zip(rows.tolist(), down, strict=True):
-            (t, left, b, right), at = boxes[r].tolist(), top.positions.flatten(0, 1)[r].tolist()
+            t, left, b, right = boxes[r].tolist()
             whole = top.field is None or top.field.whole
-            y0, x0 = (0, 0) if whole else (axis[0] for axis in top.field.box(*at))
+            y0, x0 = (0, 0) if whole else (first for first, _ in top.field.box(*places[r].tolist()))
             projections[r, :, t - y0:b - y0, left - x0:right - x0] = picture[:, t:b, left:right]
-    projections = projections.view_as(top.patches)
-    if single:
-        parts = {n: getattr(top, n)[0] for n in ("patches", "activations", "indices", "positions", "boxes")}
-        return replace(top, **parts), projections[0]
-    return top, projections
+    return projections.view_as(top.patches)
 
 
 def relu_cuts(model, layer, unit, x, position=None, relu="deconvnet"):

@@ -1,0 +1,306 @@
+"""Lecture 02's exercises on the probe: 2.4 the three ReLU rules, 2.5 one activation down to pixels, 2.6 occlusion."""
+from dataclasses import replace
+
+import numpy as np
+
+from . import functions
+from .core import Verdict
+from .formula import formula
+from .judging import kind_of
+
+
+def relu_with(rule):
+    """A torch.autograd.Function: forward max(z, 0), backward by ``rule``, "gradient", "deconvnet" or "guided"."""
+    import torch
+
+    class ReLU(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z):
+            ctx.save_for_backward(z)
+            return z.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, R):
+            (z,) = ctx.saved_tensors
+            if rule != "gradient":  # deconvnet and guided: only a positive signal goes on
+                R = R.clamp(min=0)
+            if rule != "deconvnet":  # gradient and guided: only where the ReLU was open
+                R = R * (z > 0)
+            return R
+
+    return ReLU
+
+
+def to_pixels(x, w1, w2, unit):
+    """The strongest activation of map ``unit`` after conv–ReLU–pool–conv, sent down.  x (C, H, W) → (C, H, W)"""
+    import torch
+    import torch.nn.functional as F
+
+    up = F.conv2d(x[None], w1).clamp(min=0)
+    pooled, switches = F.max_pool2d(up, 2, return_indices=True)
+    top = F.conv2d(pooled, w2)
+    signal = torch.zeros_like(top)
+    place = top[0, unit].argmax()
+    signal[0, unit].view(-1)[place] = top[0, unit].view(-1)[place]
+    signal = F.conv_transpose2d(signal, w2)
+    signal = F.max_unpool2d(signal, switches, 2, output_size=up.shape[2:])
+    return F.conv_transpose2d(signal.clamp(min=0), w1)[0]
+
+
+def occlusion_map(f, x, size, stride, grey=0.5):
+    """f of the picture with a grey square at each place, in at most two calls of f.  x (H, W) → (rows, columns)"""
+    import torch
+
+    tops, lefts = (range(0, n - size + 1, stride) for n in x.shape)
+    hidden = x.repeat(len(tops), len(lefts), 1, 1)
+    for i, top in enumerate(tops):
+        for j, left in enumerate(lefts):
+            hidden[i, j, top:top + size, left:left + size] = grey
+    return torch.as_tensor(f(hidden.flatten(0, 1))).view(len(tops), len(lefts))
+
+
+# ---- 2.4
+
+
+def _ruled(z, R, gate, rectify):
+    return (z > 0) * R if gate and not rectify else (z > 0) * np.maximum(R, 0) if gate else np.maximum(R, 0) if rectify else R
+
+
+_RULES = {"gradient": (True, False), "deconvnet": (False, True), "guided": (True, True)}
+
+
+def _through(answer):
+    """The student's autograd function put to work: what it gives, and the signal that comes out below."""
+    def run(z, R, rule):
+        import torch
+
+        function = answer(rule)
+        if function is None:
+            return None
+        z = z.clone().requires_grad_(True)
+        y = getattr(function, "apply", function)(z)
+        return y, torch.autograd.grad(y, z, R)[0]
+    return run
+
+
+def _rule_cases(rng):
+    made = []
+    for rule, shape in (("gradient", (3, 4)), ("deconvnet", (3, 4)), ("guided", (3, 4)), ("gradient", (2, 3, 5, 5)),
+                        ("deconvnet", (2, 3, 5, 5)), ("guided", (1, 1, 4, 4))):
+        z, R = rng.normal(size=shape), rng.normal(size=shape)
+        z.flat[:2], R.flat[0], R.flat[1] = 0.0, 1.5, -1.5  # exactly shut
+        made.append({"z": z, "R": R, "rule": rule, "note": f"the rule {rule!r}, shape {shape}"})
+    return made
+
+
+def _wrong_rule(change, forward=lambda z: np.maximum(z, 0)):
+    return lambda z, R, rule: (forward(z), change(z, R, rule))
+
+
+_base = formula(
+    id="2.4", title="Three ReLU rules", points=3, minutes=15, difficulty=3,
+    task="relu_with(rule): a torch.autograd.Function whose forward is max(z, 0) and whose backward sends the signal R on by "
+         "the rule: 'gradient' R where z > 0, 'deconvnet' max(R, 0), 'guided' max(R, 0) where z > 0; 0 elsewhere.",
+    library=lambda z, R, rule: None, cases=_rule_cases, outputs=("y", "signal"),
+    truth=lambda z, R, rule: (np.maximum(z, 0), _ruled(z, R, *_RULES[rule])),
+    mistakes=[
+        ("The deconvnet does not look at z: it rectifies the signal R itself, R.clamp(min=0), wherever the ReLU was shut or open.",
+         _wrong_rule(lambda z, R, rule: (z > 0) * R if rule == "deconvnet" else _ruled(z, R, *_RULES[rule]))),
+        ("All three rules give the gradient: the rule's name is not used in backward.", _wrong_rule(lambda z, R, rule: (z > 0) * R)),
+        ("Guided backprop cuts twice: where z ≤ 0 and where R < 0. The gate z > 0 is missing.",
+         _wrong_rule(lambda z, R, rule: np.maximum(R, 0) if rule == "guided" else _ruled(z, R, *_RULES[rule]))),
+        ("Guided backprop cuts twice: where z ≤ 0 and where R < 0. The rectified signal is missing.",
+         _wrong_rule(lambda z, R, rule: (z > 0) * R if rule == "guided" else _ruled(z, R, *_RULES[rule]))),
+        ("Deconvnet and guided backprop are swapped: the deconvnet has no gate.",
+         _wrong_rule(lambda z, R, rule: _ruled(z, R, *_RULES[{"deconvnet": "guided", "guided": "deconvnet"}.get(rule, rule)]))),
+        ("Where z is exactly 0 the ReLU is shut: the gate is z > 0, not z ≥ 0.",
+         _wrong_rule(lambda z, R, rule: np.where((z == 0) & (rule != "deconvnet"), _ruled(z + 1, R, *_RULES[rule]), _ruled(z, R, *_RULES[rule])))),
+        ("The signal is multiplied by the ReLU's output: the gate is 1 where z > 0, whatever z is.",
+         _wrong_rule(lambda z, R, rule: np.maximum(z, 0) * _ruled(z, R, False, rule != "gradient") if rule != "deconvnet" else np.maximum(R, 0))),
+        ("The size of the signal is taken: max(R, 0) drops what is negative, |R| turns it round.",
+         _wrong_rule(lambda z, R, rule: _ruled(z, R if rule == "gradient" else np.abs(R), *_RULES[rule]))),
+        ("The way up is changed too: forward is max(z, 0) for all rules.",
+         lambda z, R, rule: (z, _ruled(z, R, *_RULES[rule]))),
+    ],
+    hints=("Two questions decide: is the ReLU open, z > 0? Is the signal positive, R > 0? Which rule asks which?",
+           "forward(ctx, z) must keep z for later: ctx.save_for_backward(z); backward(ctx, R) gets it by (z,) = ctx.saved_tensors.",
+           "In backward: `if rule != 'gradient': R = R.clamp(min=0)`, then `if rule != 'deconvnet': R = R * (z > 0)`, `return R`."),
+    insight="Guided backprop is the gradient's gate and the deconvnet's rectifier, one after the other.")
+
+
+# ---- 2.5
+
+
+def _conv(x, w):
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(1, 2))
+    return np.einsum("chwij,ocij->ohw", windows, w)
+
+
+def _transposed(y, w, flip=False):
+    w = w[:, :, ::-1, ::-1] if flip else w
+    k, (h, v) = w.shape[2:], y.shape[1:]
+    out = np.zeros((w.shape[1], h + k[0] - 1, v + k[1] - 1))
+    for i in range(k[0]):
+        for j in range(k[1]):
+            out[:, i:i + h, j:j + v] += np.einsum("ohw,oc->chw", y, w[:, :, i, j])
+    return out
+
+
+def _down(x, w1, w2, unit, start="activation", kept="strongest", rule="deconvnet", switches=True, flip=(False, False), last=False):
+    """2.5 in numpy; the arguments after ``unit`` make its mistakes."""
+    z = _conv(x, w1)
+    up = np.maximum(z, 0)
+    c, h, v = up.shape
+    windows = up[:, :h // 2 * 2, :v // 2 * 2].reshape(c, h // 2, 2, v // 2, 2).transpose(0, 1, 3, 2, 4).reshape(c, h // 2, v // 2, 4)
+    top = _conv(windows.max(3), w2)
+    signal = np.zeros_like(top)
+    if kept == "strongest":
+        place = np.unravel_index(top[unit].argmax(), top[unit].shape)
+        signal[(unit, *place)] = top[(unit, *place)] if start == "activation" else 1.0
+    elif kept == "map":
+        signal[unit] = top[unit]
+    else:
+        signal = top.copy()
+    signal = _transposed(signal, w2, flip[1])
+    open_ = np.arange(4) == windows.argmax(3)[..., None]
+    spread = np.where(open_, signal[..., None], 0) if switches is True else np.where(np.arange(4) == 0, signal[..., None], 0) \
+        if switches == "first" else np.broadcast_to(signal[..., None] / (4 if switches == "mean" else 1), open_.shape)
+    full = np.zeros_like(up)
+    full[:, :h // 2 * 2, :v // 2 * 2] = spread.reshape(c, h // 2, v // 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(c, h // 2 * 2, v // 2 * 2)
+    if rule != "none":
+        full = _ruled(z, full, *_RULES[rule])
+    out = _transposed(full, w1, flip[0])
+    return np.maximum(out, 0) if last else out
+
+
+def _net_cases(rng):
+    made = []
+    for c, side, a, b, unit, note in ((1, 12, 4, 3, 1, "a grey picture of 12 × 12"), (3, 13, 5, 4, 0, "a colour picture of 13 × 13: an odd row is not pooled"),
+                                      (2, 16, 6, 3, 2, "two channels of 16 × 16")):
+        made.append({"x": rng.normal(size=(c, side, side)), "w1": rng.normal(size=(a, c, 3, 3)), "w2": rng.normal(size=(b, a, 3, 3)) * 0.5,
+                     "unit": unit, "note": note})
+    return made
+
+
+def _wrong_way(**how):
+    return lambda x, w1, w2, unit: _down(x, w1, w2, unit, **how)
+
+
+_TO_PIXELS = formula(
+    id="2.5", title="One activation down to pixels", points=3, minutes=15, difficulty=3,
+    task="to_pixels(x, w1, w2, unit): x (C, H, W) goes up through conv w1 (3 × 3, no padding, no bias), ReLU, 2 × 2 max pooling, conv w2. "
+         "Keep the strongest activation of map `unit`, with its value, and send it down: filter with w2 transposed, unpool with the "
+         "switches, rectify, filter with w1 transposed. → (C, H, W)",
+    library=to_pixels, cases=_net_cases, truth=_down, axes="(C, H, W)",
+    mistakes=[
+        ("That is the gradient's way through the ReLU: the deconvnet rectifies the signal and does not look at what was open.", _wrong_way(rule="gradient")),
+        ("That is guided backprop: the deconvnet rectifies the signal and does not look at what was open.", _wrong_way(rule="guided")),
+        ("The signal is not rectified between unpooling and the first filters: clamp(min=0).", _wrong_way(rule="none")),
+        ("The signal starts with 1: keep the activation's own value.", _wrong_way(start="one"), 0.5),
+        ("The whole map was kept: all activations but the strongest are set to zero.", _wrong_way(kept="map")),
+        ("All maps were kept: all activations but the strongest one of map `unit` are set to zero.", _wrong_way(kept="all")),
+        ("The signal is put into a corner of each window: the switches, return_indices=True, say where it belongs.", _wrong_way(switches="first")),
+        ("The signal is spread over each window: the switches, return_indices=True, say where it belongs.", _wrong_way(switches="mean")),
+        ("The signal is repeated over each window: the switches, return_indices=True, say where it belongs.", _wrong_way(switches="all")),
+        ("The transposed filters are flipped once too often: F.conv_transpose2d(signal, w) takes w as it is.", _wrong_way(flip=(True, True))),
+        ("The filters w1 are not flipped: a full convolution needs w.flip(2, 3); F.conv_transpose2d(signal, w1) takes w1 as it is.", _wrong_way(flip=(True, False))),
+        ("The pixels are rectified too: they may be negative.", _wrong_way(last=True)),
+    ],
+    hints=("Up: F.conv2d, clamp, F.max_pool2d(…, return_indices=True), F.conv2d. Make a tensor of zeros like the top, and put one number in.",
+           "Each step down undoes one step up, in reverse order: F.conv_transpose2d(signal, w2), F.max_unpool2d(signal, switches, 2, output_size=…), "
+           ".clamp(min=0), F.conv_transpose2d(signal, w1).",
+           "place = top[0, unit].argmax(); signal[0, unit].view(-1)[place] = top[0, unit].view(-1)[place]; the unpooled size is that of the maps before "
+           "pooling: output_size=up.shape[2:]."),
+    insight="The pattern you get is the picture's own: the switches put every piece where it was.")
+
+
+# ---- 2.6
+
+
+def _starts(n, size, stride):
+    return list(range(0, n - size + 1, stride))
+
+
+def _hidden(f, x, size, stride, grey=0.5, fill=None, keep=False, pile=False, last=True):
+    """2.6 in numpy; the arguments after ``grey`` make its mistakes."""
+    tops, lefts = (_starts(n, size, stride) if last else list(range(0, n - size, stride)) for n in x.shape)
+    pictures, picture = [], x
+    for t in tops:
+        for left in lefts:
+            square = np.zeros(x.shape, bool)
+            square[t:t + size, left:left + size] = True
+            picture = np.where(square != keep, grey if fill is None else fill, picture if pile else x)
+            pictures.append(picture)
+    if not pictures:
+        return np.zeros((len(tops), len(lefts)))
+    return f(np.stack(pictures).reshape(len(pictures), -1)).reshape(len(tops), len(lefts))
+
+
+def _drop(f, x, size, stride, grey=0.5):
+    return f(x.reshape(1, -1))[0] - _hidden(f, x, size, stride, grey)
+
+
+def _picture_cases(rng):
+    made = []
+    for (h, w), size, stride, grey, note in (((6, 9), 3, 3, 0.5, "6 × 9 pixels, squares side by side"), ((7, 6), 2, 1, 0.5, "overlapping squares"),
+                                             ((5, 8), 2, 3, 0.3, "squares with gaps, another grey"), ((4, 4), 4, 2, 0.5, "one square, as large as the picture")):
+        made.append({"x": rng.uniform(size=(h, w)), "size": size, "stride": stride, "grey": grey,
+                     **functions.random_network(rng, h * w), "note": note})
+    return made
+
+
+def _observe_map(answer, case):
+    from .observe import call, tensor
+    from .oracle import remote
+
+    x = tensor(case["x"])
+    f = remote(case.ask, x.numel()) if case.ask else functions.torch_function(case.data)
+
+    def pictures(points):
+        import torch
+
+        points = torch.as_tensor(points)
+        if points.dim() < 3 or tuple(points.shape[-2:]) != tuple(x.shape):
+            raise ValueError(f"f takes a batch of pictures (N, {x.shape[0]}, {x.shape[1]}), not {tuple(points.shape)}")
+        return f(points.reshape(len(points), -1).to(torch.float32)).detach()
+
+    return call(answer, pictures, x, case["size"], case["stride"], case["grey"])
+
+
+_map = formula(
+    id="2.6", title="An occlusion map, batched", points=2, minutes=10, difficulty=2,
+    task="occlusion_map(f, x, size, stride, grey=0.5): f of the picture x (H, W) with a grey square of `size` at each place, the corners at 0, stride, "
+         "2·stride … as long as the square fits. f takes (N, H, W) and gives (N,); call it at most twice. → (rows, columns)",
+    library=occlusion_map, cases=_picture_cases, truth=_hidden, axes="(rows, columns)",
+    mistakes=[
+        ("That is the drop, f(x) less f of the hidden: return f of the picture with the square.", _drop, 0.5),
+        ("That is the change, f of the hidden less f(x): return f of the picture with the square.", lambda **case: -_drop(**case), 0.5),
+        ("Squares are black: fill them with grey.", lambda **case: _hidden(**case, fill=0.0)),
+        ("grey is an argument: do not write 0.5 into the function.", lambda **case: _hidden(**case, fill=0.5)),
+        ("The square is kept and the rest hidden: it should be the other way round.", lambda **case: _hidden(**case, keep=True)),
+        ("The squares pile up: begin each picture with a fresh copy, x.clone().", lambda **case: _hidden(**case, pile=True)),
+        ("The last square that fits is missing: range(0, H − size + 1, stride).", lambda **case: _hidden(**case, last=False)),
+        ("The squares move by one pixel: mind the stride.", lambda f, x, size, stride, grey: _hidden(f, x, size, 1, grey)),
+        ("Rows and columns are swapped.", lambda **case: _hidden(**case).T),
+        ("The values are in the wrong order: the first axis is the square's top, the second its left edge.",
+         lambda **case: _hidden(**case).T.reshape(_hidden(**case).shape)),
+    ],
+    hints=("First make all pictures, then call f once on all of them.",
+           "x.repeat(rows, columns, 1, 1) makes the copies; two loops paint one square into each: hidden[i, j, top:top + size, left:left + size] = grey.",
+           "tops = range(0, H - size + 1, stride), lefts likewise; return f(hidden.flatten(0, 1)).view(len(tops), len(lefts))."),
+    insight="One batch instead of a call for each place: this is what makes the sliders of this section follow your hand.")
+
+
+def _judge_map(case, observed):
+    verdict = _map.judge(case, observed)
+    calls = observed.get("calls") if kind_of(observed) == "array" else None
+    if verdict.fraction < 0.5 or type(calls) is not int or calls <= 2:
+        return verdict
+    return Verdict(0.0, f"The values hold, with {calls} calls of f.", "Put all pictures on the batch axis and call f once.", "at most 2 calls", f"{calls} calls")
+
+
+EXERCISES = [
+    replace(_base, library=relu_with, observe=lambda answer, case: _base.observe(_through(answer), case)),
+    _TO_PIXELS,
+    replace(_map, observe=_observe_map, judge=_judge_map, cases=lambda seed: [replace(case, oracle="f") for case in _map.cases(seed)]),
+]
