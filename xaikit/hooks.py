@@ -5,10 +5,12 @@ Everything here is a context manager that leaves the network as it found it, als
 * ``record`` and ``edit`` see the *output of a module*, by name.
 * ``interpose`` sees every *operation* of the forward pass, however it was written: ``nn.ReLU()``, ``F.relu(x)``,
   ``x.relu_()``, a module used twice, ``x + y``.  It rests on ``torch.overrides.TorchFunctionMode``, so no module
-  is replaced or patched.  ``backward_rules`` is its simplest use.
+  is replaced, patched or hooked.  ``backward_rules`` is its simplest use.
 """
 import contextlib
 import difflib
+import functools
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -57,22 +59,31 @@ def layer(model, name):
     raise ValueError(f"the network has no layer {name!r}.{hint}  Layers: {', '.join(n for n in modules if n)[:300]}")
 
 
+def modules(model):
+    """Every module of the network once; several times quicker than ``model.modules()``."""
+    found, known = [model], {id(model)}
+    for module in found:  # which grows meanwhile
+        for child in module._modules.values():
+            if child is not None and id(child) not in known:
+                known.add(id(child))
+                found.append(child)
+    return found
+
+
 @contextlib.contextmanager
 def unchanged(model):
     """Eval mode inside; afterwards every module's mode, every buffer and every ``.grad`` is what it was."""
     with _door:
-        modes = [(m, m.training) for m in model.modules()]  # walked once: on a small network walking is what costs
+        modes = [(m, m.training) for m in modules(model)]
         buffers = [(b, b.detach().clone(), b._version) for m, _ in modes for b in m._buffers.values() if b is not None]
         grads = [(p, p.grad) for m, _ in modes for p in m._parameters.values() if p is not None]
         try:
             for m, mode in modes:
-                if mode:
-                    m.training = False  # not .eval(): a module may override it
+                m.training = False  # not .eval(): a module may override it
             yield model
         finally:
             for m, mode in modes:
-                if m.training != mode:
-                    m.training = mode
+                m.training = mode
             with torch.no_grad():
                 for b, before, version in buffers:
                     if b._version != version:
@@ -86,22 +97,22 @@ def unchanged(model):
 def record(model, *names, stop=False):
     """Collect the outputs of the named modules while the block runs the network.
 
-    Yields a dict name → output (a clone, so that a following in-place ReLU cannot rewrite it; its graph is kept, so
-    that an objective on it can be differentiated).  A module that runs more than once leaves its last output.
-    ``stop=True`` ends the forward pass, and the block, as soon as every named module has run.
+    Yields a dict name → output: a clone, so that a following in-place ReLU cannot rewrite it, with its graph.  A module
+    that runs more than once leaves its last output.  ``stop=True`` ends the forward pass, and the block, as soon as every
+    named module has run.
     Raises ValueError for a name that does not exist.
     """
-    acts, modules = {}, {name: layer(model, name) for name in names}
+    acts, wanted = {}, {name: layer(model, name) for name in names}
 
     def keep(name):
         def hook(module, args, output):
             acts[name] = _clone(output)
-            if stop and len(acts) == len(modules):
+            if stop and len(acts) == len(wanted):
                 raise _Enough
         return hook
 
     with contextlib.ExitStack() as stack:
-        for name, module in modules.items():
+        for name, module in wanted.items():
             stack.callback(module.register_forward_hook(keep(name)).remove)
         with contextlib.suppress(_Enough):
             yield acts
@@ -115,9 +126,8 @@ def edit(model, edits):
     """
     with contextlib.ExitStack() as stack:
         for name, change in edits.items():
-            def hook(module, args, output, change=change):
-                return change(_clone(output))
-            stack.callback(layer(model, name).register_forward_hook(hook).remove)
+            hook = layer(model, name).register_forward_hook(lambda m, x, y, change=change: change(_clone(y)))
+            stack.callback(hook.remove)
         yield model
 
 
@@ -129,12 +139,17 @@ class Call:
     func: object    # torch's function
     args: tuple
     kwargs: dict
-    path: str       # name of the innermost module running, "" for the network itself
-    module: nn.Module
+    module: nn.Module  # the innermost one running
+    names: object      # function that gives {id(module): name}
 
     def __call__(self, *args):
         """Run the operation; given arguments stand in for the first of the original ones."""
         return self.func(*args, *self.args[len(args):], **self.kwargs)
+
+    @property
+    def path(self):
+        """The name of the module, "" for the network itself."""
+        return self.names()[id(self.module)]
 
     @property
     def name(self):
@@ -162,31 +177,24 @@ def interpose(model, handler):
     """Give every operation of the network's forward pass to ``handler(call) -> result`` while the block runs.
 
     ``call()`` runs the original; what the handler runs is not intercepted again.  Questions about a tensor (its shape,
-    its size) do not reach the handler.  Raises UnsupportedLayer for compiled or scripted modules, which hide their
-    operations: a silent plain gradient would be worse.
+    its size) do not reach the handler.  Raises as ``visible``: a silent plain gradient would be worse.
     """
-    running, paths, handles = [], {}, []
-    for path, module in model.named_modules():
-        paths[id(module)] = path
-        if isinstance(module, torch.jit.ScriptModule) or type(module).__name__ == "OptimizedModule":
-            raise UnsupportedLayer(
-                f"layer {path or '(the network)'!r} is a {type(module).__name__}: scripted and compiled modules hide "
-                "their operations; pass the original module")
+    with _Mode(handler, set(map(id, visible(model))), functools.cache(lambda: _names(model))):
+        yield
 
-    def enter(module, args):
-        running.append((paths[id(module)], module))
 
-    def leave(module, args, output):
-        running.pop()
+def visible(model):
+    """The modules; UnsupportedLayer for compiled or scripted ones, which hide their operations."""
+    found = modules(model)
+    for m in found:
+        if isinstance(m, torch.jit.ScriptModule) or type(m).__name__ == "OptimizedModule":
+            raise UnsupportedLayer(f"layer {_names(model)[id(m)] or '(the network)'!r} is a {type(m).__name__}: scripted and "
+                                   "compiled modules hide their operations; pass the original module")
+    return found
 
-    try:
-        for module in model.modules():
-            handles += module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)
-        with _Mode(handler, running):
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+
+def _names(model):
+    return {id(module): name for name, module in model.named_modules()}
 
 
 @contextlib.contextmanager
@@ -238,24 +246,35 @@ class _Ruled(torch.autograd.Function):
 
 
 class _Mode(TorchFunctionMode):
-    def __init__(self, handler, running):
+    def __init__(self, handler, inside, names):
         super().__init__()
-        self.handler, self.running = handler, running
+        self.handler, self.inside, self.names = handler, inside, names
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if not self.running:  # the block does something of its own between two passes
-            return func(*args, **kwargs)
         kind = _SEEN.get(func) or _SEEN.setdefault(func, _kind(func))
         if kind == "query":
             return func(*args, **kwargs)
-        path, module = self.running[-1]
+        module = self.running()
+        if module is None:  # the block does something of its own between two passes
+            return func(*args, **kwargs)
         if not args and "input" in kwargs:  # F.relu(input=x)
             kwargs = dict(kwargs)
             args = (kwargs.pop("input"),)
-        return self.handler(Call(kind, func, args, kwargs, path, module))
+        return self.handler(Call(kind, func, args, kwargs, module, self.names))
+
+    def running(self):
+        """The network's innermost module at work, read off Python's stack (hooks would take longer than a small
+        network's pass); None outside a pass."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code is _MODULE_CALL and id(frame.f_locals["self"]) in self.inside:
+                return frame.f_locals["self"]
+            frame = frame.f_back
+        return None
 
 
+_MODULE_CALL = nn.Module.__call__.__code__
 _SEEN = {}  # the kinds of the functions met so far: torch has some hundred
 
 

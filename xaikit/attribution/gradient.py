@@ -5,27 +5,15 @@ import functools
 import numbers
 
 import torch
+from torch.nn import functional as F
 
 from .. import hooks
 from ..errors import UnsupportedLayer
-from .call import each, explaining
+from .call import derivative, each, explaining
 from .checks import check_steps
 
 # Activations that stand where a ReLU could, for which guided backprop and the deconvnet are not defined.
-_NO_RULE = {
-    "leaky_relu",
-    "prelu",
-    "rrelu",
-    "elu",
-    "selu",
-    "celu",
-    "gelu",
-    "silu",
-    "mish",
-    "relu6",
-    "hardswish",
-    "softplus",
-}
+_NO_RULE = set("leaky_relu prelu rrelu elu selu celu gelu silu mish relu6 hardswish softplus".split())
 
 
 def gradient(model, x, target=None):
@@ -101,9 +89,34 @@ def deconvnet(model, x, target=None):
 
 
 def _with_relu_rule(model, x, target, rule):
-    handler = relu_handler(RELU_RULES[rule])
     with explaining(model, x, target) as score:
-        return score.per_image(lambda points, rows: score.gradient(points, rows, handler))
+        hooks.visible(model)
+        return score.per_image(lambda points, rows: _signal(score, points, rows, rule))
+
+
+def _signal(score, points, rows, rule):
+    """What arrives at the points.  A node of autograd's graph knows the gradient that came (out) and the one it makes of
+    that (in): guided backprop rectifies the second, the deconvnet the first."""
+    points = points.detach().requires_grad_()
+    logits, seed = score.seeded(points, rows)
+    which = {"guided": lambda R_in, R_out: R_in, "deconvnet": lambda R_in, R_out: R_out}[rule]
+    nodes = _nodes(logits)
+    if _doubtful_nodes() & {node.name() for node in nodes}:  # each operation has to be looked at, which takes longer
+        return score.gradient(points, rows, relu_handler(RELU_RULES[rule]))
+    for node in nodes:
+        if node.name() == _relu_node():
+            node.register_hook(lambda *R: (which(*R)[0].clamp(min=0),))
+    return derivative(logits, points, seed)
+
+
+def _nodes(output):
+    """The graph that autograd kept: a node for every operation on the way from x, however the network wrote it."""
+    nodes, known = [output.grad_fn] * output.requires_grad, {output.grad_fn}
+    for node in nodes:  # which grows meanwhile
+        new = {before for before, _ in node.next_functions if before is not None} - known
+        known |= new
+        nodes += new
+    return nodes
 
 
 # What goes on down where the signal R arrives at y = max(x, 0).
@@ -112,6 +125,20 @@ RELU_RULES = {
     "deconvnet": lambda R, x, y: R.clamp(min=0),
     "guided": lambda R, x, y: torch.ops.aten.threshold_backward(R, y, 0).clamp_(min=0),  # R where y > 0
 }
+
+
+@functools.cache
+def _relu_node():
+    return torch.ones(1, requires_grad=True).relu().grad_fn.name()  # torch itself says what it calls it
+
+
+@functools.cache
+def _doubtful_nodes():
+    """Nodes that may be a ReLU in disguise (a clamp, an in-place operation on a view) or an activation without a rule."""
+    t = torch.ones(1, 1, requires_grad=True)
+    made = [getattr(F, name)(*(t, t.detach()[0]) if name == "prelu" else (t,)) for name in _NO_RULE]
+    made += [t.clamp(min=0), t.clamp_min(0), t.clamp(min=t.detach()), t.clone()[0].relu_()._base]
+    return {m.grad_fn.name() for m in made}
 
 
 def relu_handler(rule):
