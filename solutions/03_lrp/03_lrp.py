@@ -91,7 +91,7 @@ table.round(3)
 # Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, and pixel 4 most after pixel 1.
 #
 # **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits, for which $\phi_d(x_d)=x_d$
-# and $f>0$ means “four”. Below, what happens to the score if the twenty pixels that a decomposition likes best are made black.
+# and $f>0$ means “four”. The four that it finds hardest, and below what happens to its score if the twenty pixels that a decomposition likes best are made black.
 
 # %%
 pair = data.digits(split="train")
@@ -99,7 +99,9 @@ pair = pair.take((pair.labels == 4) | (pair.labels == 9))
 line = LogisticRegression(C=0.05, max_iter=500).fit(pair.images.flatten(1), pair.labels == 4)
 weights, offset = line.coef_[0], line.intercept_[0]
 digits = data.digits(split="test")
-four = digits.images[digits.labels == 4][0].flatten().double().numpy()
+fours = digits.images[digits.labels == 4].flatten(1).double().numpy()
+scores = fours @ weights + offset
+four = fours[np.where(scores > 0, scores, np.inf).argmin()]
 maps = {"∝ |α φ(x)|": by_size(weights * four, offset), "b/V + α φ(x)": by_term(weights * four, offset)}
 
 
@@ -110,18 +112,17 @@ def without_best(relevance, count=20):
     return weights @ kept + offset
 
 
-axes = plot.grid([four.reshape(1, 28, 28), *(m.reshape(28, 28) for m in maps.values())], signed=[False, True, True], size=2.1,
-                 titles=["a four", *(f"{n}" for n in maps)])
+axes = plot.grid([four.reshape(1, 28, 28), *(m.reshape(28, 28) for m in maps.values())], signed=[False, True, True], size=2.1, titles=["a four", *maps])
 plot.describe(axes[0], "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever there is ink; "
               "then the terms themselves, red where ink speaks for a four and blue where it speaks for a nine.")
 score = weights @ four + offset
-pd.DataFrame({n: {"Σ R": m.sum(), "pixels with R < 0": int((m < -1e-9).sum()), "f(x)": score, "f without its 20 best": without_best(m)}
+pd.DataFrame({n: {"f(x)": score, "Σ R": m.sum(), "ink with R < 0": (m[four > 0.1] < 0).mean(), "f without its 20 best": without_best(m)}
               for n, m in maps.items()}).T.round(2)
 
 # %% [markdown]
-# **What to see.** Both maps have the same sum. The left one is red wherever there is ink and cannot tell which strokes make it a four
-# and which look like a nine; taking away what it likes best removes arguments of both kinds. The right one names them, and taking away *its* best pixels
-# costs the score more. Conservation is a check on the books, not on the truth of what is in them.
+# **What to see.** Both maps have the same sum. The first is red wherever there is ink and cannot tell which strokes make it a four
+# and which look like a nine; taking away what it likes best removes arguments of both kinds. The second names them, and taking away *its* best pixels
+# costs more of the score. Conservation is a check on the books, not on the truth of what is in them.
 
 # %% [markdown]
 # ## 2 · Relevance travels in messages
@@ -223,8 +224,8 @@ zs = np.linspace(-2, 2, 801)
 sign = np.where(zs >= 0, 1, -1)
 fig, axes = plot.subplots(1, 2, size=(9.6, 3.2), sharey=True)
 for ax, bias in zip(axes, (0.0, 0.3), strict=True):
-    plot.curves({f"ε = {e:g}": 1 - (bias + e * sign) / (zs + e * sign) for e in (0.01, 0.1, 0.5)}, x=zs, ax=ax, xlabel="what the neuron adds up, z_j",
-                ylabel="share of R_j passed on", title=f"bias b_j = {bias:g}")
+    shares = {f"ε = {e:g}": np.where(np.arange(801) == 400, np.nan, 1 - (bias + e * sign) / (zs + e * sign)) for e in (0.01, 0.1, 0.5)}
+    plot.curves(shares, x=zs, ax=ax, xlabel="what the neuron adds up, $z_j$", ylabel="share of $R_j$ passed on", title=f"bias $b_j$ = {bias:g}")
     ax.set_ylim(-1, 3)
 plot.describe(fig, "The share of a neuron's relevance that is passed on against z, for three stabilisers. Without bias it dips to 0 at z = 0. With a bias of "
               "0.3 it is negative between 0 and 0.3 and larger than 1 left of 0, where small stabilisers let it grow large.")
@@ -328,8 +329,9 @@ pd.DataFrame({n: {"Σ R": m.sum().item(), "Σ positive R": m.clamp(min=0).sum().
               for n, m in maps.items()}).T.round(2)
 
 # %% [markdown]
-# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Every step of α adds as much to the positive as to the negative sum: the difference, the score, stays,
-# the contrast grows. The rule is a dial for contrast, not a discovery of more evidence.
+# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Raising α adds to the positive and to the negative sum alike: the contrast grows, their difference hardly moves at first. The rule is a dial for
+# contrast, not a discovery of more evidence. At $\alpha=3$ both sums are many times the score, and the biases, which take their part of each, keep or add as much as the whole score: the sum of the map is
+# then no longer near it. Every layer multiplies the two by α and |β|, so deep networks get there sooner.
 #
 # **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in $R_{i\leftarrow j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$.
 #
@@ -374,7 +376,7 @@ check("3.4", lrp_conv)
 # **The first layer.** The same network, ε in all upper layers, another rule for the pixels. What a pixel's own value may say:
 
 # %%
-first = {"ε": attribution.Epsilon(), "αβ, α = 2": attribution.AlphaBeta(), "γ = ¼": attribution.Gamma(0.25), "z^B": attribution.ZBox(0, 1),
+first = {"ε": attribution.Epsilon(), "αβ, α = 2": attribution.AlphaBeta(), "γ = ¼": attribution.Gamma(0.25), "zᴮ": attribution.ZBox(0, 1),
          "w²": attribution.WSquare(), "flat": attribution.Flat()}
 maps = {n: attribution.lrp(cnn, three, 3, {"features.0": rule, "*": attribution.Epsilon()}) for n, rule in first.items()}
 axes = plot.grid([three[0], *(m[0] for m in maps.values())], signed=[False] + [True] * 6, columns=7, size=1.55, titles=["x", *maps])
@@ -393,7 +395,7 @@ pd.DataFrame({n: {"share of |R| on black pixels": ((m.abs() * dark).sum() / m.ab
 # %%
 print(*(f"{name:12} {block:7} {kind}" for name, block, kind in attribution.layers(cnn, three)), sep="\n")
 mine = attribution.composite(cnn, three, {"first": attribution.ZBox(0, 1), "conv": attribution.Gamma(0.25), "dense": attribution.Epsilon()})
-print("\n", mine)
+print("\nas a mapping:", *(f"{name}: {rule}" for name, rule in mine.items()), sep="\n   ")
 pd.DataFrame([{"preset": p.name, "label": p.label, "source": p.source,
                "rules": ", ".join(f"{place}: {type(rule).__name__}" for place, rule in p.places.items())} for p in attribution.PRESETS.values()])
 
@@ -403,9 +405,11 @@ polygon = data.shapes(40, split="test").images[data.shapes(40, split="test").lab
 names = list(attribution.PRESETS)
 rows = [(cnn, three), (shapes_net, polygon)]
 maps = [attribution.lrp_composite(net, x, preset=name)[0] for net, x in rows for name in names]
+maps = [m.clamp(-(top := m.abs().quantile(0.998)), top) for m in maps]  # a few bright pixels would leave the rest pale
 pictures = [p for r, (_, x) in enumerate(rows) for p in (x[0], *maps[r * len(names):(r + 1) * len(names)])]
 axes = plot.grid(pictures, signed=([False] + [True] * len(names)) * 2, columns=len(names) + 1, size=1.25,
-                 titles=["x", *(attribution.PRESETS[n].label.split(" (")[0].replace(", ", ",\n") for n in names)] * 2)
+                 titles=["x", *(attribution.PRESETS[n].label.split(" (")[0].replace(", ", ",\n").replace(" every", "\nevery").replace(" by", "\nby") for n in names)]
+                 + [None] * (1 + len(names)))
 plot.describe(axes[0], "A three in the upper row and a picture of polygons in the lower one, each with its relevance under ten composites.")
 
 # %% [markdown]
@@ -413,16 +417,37 @@ plot.describe(axes[0], "A three in the upper row and a picture of polygons in th
 # are calm and lie on what was drawn. Flat and $z^{\mathcal B}$ in front change what the background gets.
 #
 # **Where the relevance goes.** All these maps claim to share out one score. How much of it arrives? A bar for each composite, averaged over twenty digits, divided by the score;
-# the black mark is where input, biases and stabilisers add up to, and must stand at 1.
+# the black mark is where input, biases and stabilisers add up to, and must stand at 1. Left the network from above, right a residual network with batch norms, which are merged into the convolutions before them.
 
 # %%
 twenty = digits.images[:20]
-books = pd.DataFrame({p.label: attribution.relevance_budget(cnn, twenty, rules=p(cnn, twenty)).mean() for p in attribution.PRESETS.values()}).T
-ax = plot.budget(books, title="digits-cnn, mean of twenty digits")
-plot.describe(ax, "Stacked bars, one for each composite: most of the score reaches the input, the rest is kept by biases; only the composite by depth, whose "
-              "middle layers have a large stabiliser, loses a visible part to it. All bars add up to one.")
-print("largest distance of a bar's sum from its score:", f"{(books['logit'] - books[['input', 'bias', 'stabiliser']].sum(axis=1)).abs().max():.1e}")
-books.round(3)
+books, worst = {}, 0.0
+for name in ("digits-cnn", "digits-resnet"):
+    net = zoo.load(name)
+    rules = {p.label.split(" (")[0]: p(net, twenty) for p in attribution.PRESETS.values()} | {"ε = 1 everywhere": attribution.Epsilon(1.0)}
+    each = {label: attribution.relevance_budget(net, twenty, rules=rule) for label, rule in rules.items()}
+    books[name] = pd.DataFrame({label: table.mean() for label, table in each.items()}).T
+    worst = max(worst, *((t["logit"] - t[["input", "bias", "stabiliser"]].sum(axis=1)).abs().max() for t in each.values()))
+fig, axes = plot.subplots(1, 2, size=(11, 4.6), sharey=True)
+for ax, (name, table) in zip(axes, books.items(), strict=True):
+    plot.budget(table, ax=ax, title=name)
+plot.describe(fig, "Stacked bars, one for each composite and network: on digits-cnn nearly all of the score reaches the input, on the residual network biases keep or add a large "
+              "part; a large stabiliser keeps most of it. All bars add up to one.")
+print(f"largest distance of an image's books from its score: {worst:.1e}")
+
+# %% [markdown]
+# **What to see.** On the plain network nearly all of the score arrives, under any composite; α2β1 hands the input a little more than there was, which the biases add. On the residual network biases, batch norms'
+# shifts among them, keep about half: a heatmap there explains half of the score, however well it looks. And ε = 1, harmless to the eye (compare the maps above), keeps half of the score in four layers and nearly all of it in ten.
+#
+# A denominator that is exactly 0 with ε = 0 passes nothing: 0 · (anything / 0) is taken for 0, there is no NaN, and what is not passed is booked as the stabiliser's. A layer that no rule covers, a softmax
+# say, raises `UnsupportedLayer` with the layer's name rather than making up a heatmap:
+
+# %%
+with_softmax = torch.nn.Sequential(cnn, torch.nn.Softmax(1))
+try:
+    attribution.lrp(with_softmax, three, 3)
+except attribution.UnsupportedLayer as error:
+    print("UnsupportedLayer:", str(error)[:130], "…")
 
 # %% [markdown]
 # Layer by layer, for one digit under the uniform ε-rule: `arrives` is the relevance at a layer's output, and what it does not send on its bias and its stabiliser keep.
@@ -540,8 +565,9 @@ pd.DataFrame(rows).round(3)
 
 # %% [markdown]
 # **What to see.** The root on the line is a blend of two digits that no one would have written. The root nearby looks just like the digit: to the eye it is the same number, though the network cannot decide about it.
-# Both flaws are the ones that the paper warns of: a local root is “perceptually equivalent” to $x$ and its relevance says little, and a straight line leaves the data. Their residua are small, so the sums are no comfort.
-# LRP needs no second point.
+# Both flaws are the ones that the paper warns of: a local root is “perceptually equivalent” to $x$, and a straight line leaves the data. The relevance from the line is readable, it says what makes this a zero *rather than that six*, but its
+# residuum is large: on so long a way $f$ is not straight. The local root has the smaller residuum and a map without a single minus. That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$,
+# so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the squared gradient in new clothes, and all pixels agree with the prediction, as in section 1's counterexample. LRP needs no second point.
 #
 # One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that is, the Taylor expansion with the root at the black picture, of the linear piece of $f$ that $x$ lies on:
 

@@ -12,7 +12,7 @@ from . import Demo
 from .canvas import Canvas, number
 from .lecture04_scenes import PHOTOS, pictures, scene
 
-FIRST = {"z^B": "box", "w²": "square", "flat": "flat", "ε": "epsilon", "αβ": "alpha", "γ": "gamma"}
+FIRST = {"zᴮ": "box", "w²": "square", "flat": "flat", "ε": "epsilon", "αβ": "alpha", "γ": "gamma"}
 OTHERS = {"ε": "epsilon", "αβ": "alpha", "γ": "gamma"}
 
 

@@ -27,10 +27,10 @@ def budget(table, ax=None, title=None, xlabel="relevance (share of the score)"):
         ax.barh([0], [np.nan], color=shade, label={"input": "reaches the input", "bias": "kept by biases",
                                                    "stabiliser": "kept by stabilisers"}[name])
     ax.axvline(0, color=MUTED, lw=0.8)
-    ax.set(yticks=range(len(table)), yticklabels=[str(i) for i in table.index], xlabel=xlabel)
-    ax.invert_yaxis()
+    ax.set(yticks=range(len(table)), yticklabels=[str(i) for i in table.index], xlabel=xlabel,
+           ylim=(len(table) - 0.5, -0.5))
     ax.tick_params(axis="y", length=0)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.18 - 0.6 / len(table)), ncols=3)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3) if not ax.figure.legends else None
     if title:
         ax.set_title(title)
     return ax
