@@ -54,7 +54,7 @@ class Dream:
                    anchor="ls")
         sheet = _grey(x[:SHOWN].reshape(4, 6, 28, 28).transpose(0, 2, 1, 3).reshape(4 * 28, 6 * 28))
         board.picture(sheet, 340, 34, 534, smooth=True)
-        return plot.jpeg(np.asarray(board.image), quality=75, subsampling=2)
+        return plot.jpeg(board.image, quality=75, subsampling=2)
 
 
 def _grey(x):

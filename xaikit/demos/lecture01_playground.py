@@ -66,7 +66,7 @@ class Playground:
             nn.init.zeros_(linear.bias)
         self.activation = ACTIVATIONS[activation]()
         parameters = [p for linear in self.linears for p in linear.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr, weight_decay=l2)
+        self.optimizer = torch.optim.Adam(parameters, lr, weight_decay=l2, fused=True)
         self.steps, self.losses, self.accuracy = 0, [], 0.0
         self.dots = _dots(self.train, self.test)
         self.rows = torch.empty(0, dtype=torch.long)
@@ -113,26 +113,29 @@ class Playground:
     def picture(self):
         """JPEG bytes, 900 × 430 page pixels."""
         *hidden, out = self.surfaces()
-        board = Canvas(900, 430)
-        board.image.paste(_furniture(len(hidden), len(hidden[0])))
+        board = Canvas(1, 1)  # its own white is not needed: the furniture is drawn once
+        board.image = _furniture(len(hidden), len(hidden[0])).copy()
+        board.draw = ImageDraw.Draw(board.image)
         places = _places(len(hidden), len(hidden[0]))
         weights = [linear.weight.detach().numpy() for linear in self.linears]
-        draw = board.draw
         for (left, right), weight in zip(zip(places, [*places[1:], [(RIGHT, MIDDLE - UNIT / 2)]], strict=True),
                                          weights, strict=True):
             for (x0, y0), column in zip(left, weight.T, strict=True):
                 for (x1, y1), w in zip(right, column, strict=True):
                     if abs(w) > 0.05:
-                        draw.line([(SCALE * v) for v in (x0 + UNIT, y0 + UNIT / 2, x1, y1 + UNIT / 2)],
+                        board.draw.line([(SCALE * v) for v in (x0 + UNIT, y0 + UNIT / 2, x1, y1 + UNIT / 2)],
                                   plot.FOR if w > 0 else plot.AGAINST, min(round(SCALE * abs(w)) + 1, 8))
         shown = plot.signed_rgb(np.concatenate([_inputs(), *hidden]).reshape(-1, COARSE), 1.0).reshape(-1, COARSE, COARSE, 3)
+        shown = shown.repeat(SCALE * UNIT // COARSE, 1).repeat(SCALE * UNIT // COARSE, 2)
         for picture, (x, y) in zip(shown, [p for column in places for p in column], strict=True):
-            board.picture(picture, x, y, UNIT)
-        board.picture(plot.signed_rgb(out[0], 1.0), RIGHT, TOP, SIDE, smooth=True)
+            board.image.paste(Image.fromarray(picture), (round(SCALE * x), round(SCALE * y)))
+            board.rectangle(x, y, UNIT, UNIT, outline=plot.RULE)
+        output = Image.fromarray(plot.signed_rgb(out[0], 1.0)).resize((SIDE * SCALE, SIDE * SCALE), Image.Resampling.BILINEAR)
+        board.image.paste(output, (RIGHT * SCALE, TOP * SCALE))
         board.image.paste(self.dots, (RIGHT * SCALE, TOP * SCALE), self.dots)
         self._curve(board)
         # half the colour resolution and a lower quality than a picture that stands: half the work, a third of the bytes
-        return plot.jpeg(np.asarray(board.image), quality=70, subsampling=2)
+        return plot.jpeg(board.image, quality=70, subsampling=2)
 
     def _curve(self, board):
         """The two losses so far, from 0 to 1 nat, and the numbers of now."""

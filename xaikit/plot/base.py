@@ -237,7 +237,7 @@ def words(tokens, credit, limit=None):
 
 
 def jpeg(picture, quality=88, subsampling=0):
-    """A picture ((H,W) or (H,W,3) uint8, floats in [0,1], or a Figure) as the bytes of a JPEG file.
+    """A picture ((H,W) or (H,W,3) uint8, floats in [0,1], a PIL image or a Figure) as the bytes of a JPEG file.
 
     Full colour resolution (subsampling 0): thin red and blue marks would otherwise bleed into grey.
     """
@@ -245,11 +245,13 @@ def jpeg(picture, quality=88, subsampling=0):
         canvas = FigureCanvasAgg(picture)
         canvas.draw()
         picture = np.asarray(canvas.buffer_rgba())[..., :3]
-    picture = np.asarray(picture)
-    if picture.dtype != np.uint8:
-        picture = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    if not isinstance(picture, Image.Image):
+        picture = np.asarray(picture)
+        if picture.dtype != np.uint8:
+            picture = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+        picture = Image.fromarray(np.ascontiguousarray(picture))
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(out, "JPEG", quality=quality, subsampling=subsampling)
+    picture.save(out, "JPEG", quality=quality, subsampling=subsampling)
     return out.getvalue()
 
 

@@ -37,7 +37,7 @@ class Player(ipywidgets.VBox):
         self._since = (0.0, 0)  # when the line of the speed was written last, and how many pictures there were then
         self.controls = {name: spec.widget(name) for name, spec in self._specs.items()}
         self.speed = speed.widget("speed")
-        self.buttons = {name: ipywidgets.Button(description=text, layout={"width": "84px"}) for name, text in (
+        self.buttons = {name: ipywidgets.Button(description=text, layout={"width": "98px"}) for name, text in (
             ("play", "▶ play"), ("step", "step"), ("reset", "reset"))}
         self.status = ipywidgets.HTML(layout={"min_height": "1.6em", "margin": "0 0 0 8px"})
         value = self._restart()
