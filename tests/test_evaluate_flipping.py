@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from xaikit import attribution, data, zoo
-from xaikit.evaluate import area_over_curve, bootstrap, flip_curves, pixel_flipping, random_map, rank_correlation, sobel
+from xaikit.evaluate import (
+    area_over_curve,
+    bootstrap,
+    flip_curves,
+    pixel_flipping,
+    random_map,
+    rank_correlation,
+    sobel,
+)
 from xaikit.evaluate.flipping import flipped, flipping_order, levels, replacement
 
 

@@ -1,4 +1,5 @@
-"""Lecture 03's demos on judging maps: digits against their classes' ink, pixel flipping, and maps against the truth."""
+"""Lecture 03's demos on judging maps: digits against their classes' ink, pixel flipping, and maps against the
+truth."""
 import functools
 
 import numpy as np
@@ -40,7 +41,8 @@ def _methods(*more):
 
 @functools.lru_cache(maxsize=256)
 def _map(name, index, method, target):
-    """The (H, W) map of one picture, and the method's label; what takes many passes takes few here, for speed."""
+    """The (H, W) map of one picture, and the method's label; what takes many passes takes few here, for
+    speed."""
     net, found = _set(name)
     window = _WINDOW[name]
     options = _QUICK | {"occlusion": {"window": window, "stride": max(2, window * 3 // 5)}}
@@ -174,7 +176,8 @@ def truth(picture, method):
                                          ("rank", "of the top pixels on the cause"), ("pointing", "the highest pixel on the cause"))):
         top = 46 + 86 * i
         word = "hit" if scores[measure] else "miss"
-        board.text(712, top, {"mass": "relevance mass", "rank": "rank accuracy"}.get(measure, "pointing game"), 11, plot.MUTED)
+        name = {"mass": "relevance mass", "rank": "rank accuracy", "pointing": "pointing game"}[measure]
+        board.text(712, top, name, 11, plot.MUTED)
         board.text(712, top + 15, word if measure == "pointing" else f"{scores[measure]:.0%}", 22, bold=True)
         board.text(712, top + 46, says, 9, plot.MUTED)
         if measure != "pointing":
@@ -190,12 +193,15 @@ def demos():
                 for name in ("scenes", "shapes") for _, found in [_set(name)] for i in range(len(found))}
     tens = {str(d): d for d in range(10)}
     return [
-        Demo("03/digits", "03", "Evidence for and against every class", lambda digit, target, method: digits(digit, target, method),
-             {"digit": Toggle(tens, 4), "target": Toggle(tens, 9, "class"), "method": Toggle(_methods(), "lrp_composite", "method")},
+        Demo("03/digits", "03", "Evidence for and against every class",
+             lambda digit, target, method: digits(digit, target, method),
+             {"digit": Toggle(tens, 4), "target": Toggle(tens, 9, "class"),
+              "method": Toggle(_methods(), "lrp_composite", "method")},
              "Red pixels are evidence for the chosen class, blue ones against it. The ink density says where that class writes.",
              "A handwritten digit, the map of evidence for the chosen class, that class's ink density with its correlation to the "
              "map, and bars of the ten logits.", 900),
-        Demo("03/flipping", "03", "Pixel flipping", lambda flips, order, method, digit, replace: flipping(flips, order, method, digit, replace),
+        Demo("03/flipping", "03", "Pixel flipping",
+             lambda flips, order, method, digit, replace: flipping(flips, order, method, digit, replace),
              {"flips": Slider(0, 160, 24, 4, "pixels"), "order": Toggle({w: o for o, w in _WORDS.items()}, "highest"),
               "method": Toggle(_methods("random", "sobel"), "lrp_epsilon", "method"), "digit": Toggle(tens, 4),
               "replace": Toggle({"1 − x": "flip", "0": "zero", "mean": "mean", "blurred": "blurred"}, "flip", "x →")},
@@ -204,7 +210,8 @@ def demos():
              "A map, the digit with the chosen number of pixels changed in its order, and the probabilities of the digit's class and "
              "of the best wrong class against the number of changed pixels.", 900),
         Demo("03/truth", "03", "A map against the truth", lambda picture, method: truth(picture, method),
-             {"picture": Toggle(pictures, None, "picture"), "method": Toggle(_methods("random", "sobel"), "lrp_alpha_beta", "method")},
+             {"picture": Toggle(pictures, None, "picture"),
+              "method": Toggle(_methods("random", "sobel"), "lrp_alpha_beta", "method")},
              "Outlined are the pixels that cause the class: house and trees in a scene, the border of a shape. The tick on each bar "
              "is what chance would get.",
              "A picture with the pixels that cause its class outlined, a method's map with the same outline, and the map's "

@@ -1,8 +1,9 @@
 """The maps that are judged: of every attribution method, and of two controls that know nothing of the network.
 
-An evaluation is worth what its controls say: ``random_map`` is what nobody should lose to, and ``sobel``, the edges of the
-picture itself, is a picture-shaped map that never asked the network anything.
+An evaluation is worth what its controls say: ``random_map`` is what nobody should lose to, and ``sobel``, the
+edges of the picture itself, is a picture-shaped map that never asked the network anything.
 """
+
 import functools
 
 import numpy as np
@@ -14,7 +15,8 @@ from ..attribution.call import explaining
 
 
 def random_map(model, x, target=None, seed=0):
-    """Control: independent uniform numbers in [0, 1) for every image and pixel, whatever the network.  (N, C, H, W) → same."""
+    """Control: independent uniform numbers in [0, 1) for every image and pixel, whatever the network.  (N, C,
+    H, W) → same."""
     return torch.rand(x.shape, generator=torch.Generator().manual_seed(seed)).to(x)
 
 
@@ -36,9 +38,10 @@ CONTROLS = {"random": ("Random map", random_map), "sobel": ("Sobel edges", sobel
 def chosen(methods=None, options=None, seed=0):
     """[(name, label, function(model, x, target))] of what to judge.
 
-    ``methods``: None (all of ``attribution.METHODS``, then ``CONTROLS``), a name or names of these, or a mapping name →
-    ``method(model, x, target)``, None standing for the one that bears the name.  ``options``: {name: {option: value}} for methods that should not run with their
-    defaults.  ``seed``: of the random map.  ValueError for a name that nobody has, here or in ``options``.
+    ``methods``: None (all of ``attribution.METHODS``, then ``CONTROLS``), a name or names of these, or a
+    mapping name → ``method(model, x, target)``, None standing for the one that bears the name.  ``options``:
+    {name: {option: value}} for methods that should not run with their defaults.  ``seed``: of the random map.
+    ValueError for a name that nobody has, here or in ``options``.
     """
     known = {n: (m.label, m.function) for n, m in METHODS.items()} | CONTROLS
     known["random"] = CONTROLS["random"][0], functools.partial(random_map, seed=seed)
@@ -54,12 +57,16 @@ def chosen(methods=None, options=None, seed=0):
     stray = [n for n in options if n not in picked and n not in known]
     if stray or not picked:
         raise ValueError(f"options for {stray[0]!r}, which is no method" if stray else "no method is left to judge")
-    return [(n, label, lambda model, x, target, f=f, o=options.get(n, {}): f(model, x, target, **o))
-            for n, (label, f) in picked.items()]
+    return [(n, label, functools.partial(_call, f, options.get(n, {}))) for n, (label, f) in picked.items()]
+
+
+def _call(function, options, model, x, target):
+    return function(model, x, target, **options)
 
 
 def maps_of(function, model, images, target):
-    """The (N, H, W) map of images (N, C, H, W), summed over channels; or the reason (str) why the network has none."""
+    """The (N, H, W) map of images (N, C, H, W), summed over channels; or the reason (str) why the network has
+    none."""
     try:
         return function(model, images, target).detach().sum(1).float()
     except UnsupportedLayer as error:
@@ -88,7 +95,8 @@ def logits(score, points):
 
 
 def bootstrap(values, seed=0, draws=2000, level=0.95):
-    """Means of ``values`` (…, N) over the N images with a percentile bootstrap interval: (mean, low, high), each (…).
+    """Means of ``values`` (…, N) over the N images with a percentile bootstrap interval: (mean, low, high),
+    each (…).
 
     Images are drawn anew with replacement, the same ones for every row, so that rows may be compared pairwise.
     Source: Efron, Tibshirani 1993, *An Introduction to the Bootstrap*, section 13.3.

@@ -10,7 +10,8 @@ from .formula import formula
 
 
 def flipping_curve(f, x, relevance):
-    """Scores while x (D,) is flipped pixel by pixel, highest relevance (D,) first, and the area over them.  → (D + 1,), number"""
+    """Scores while x (D,) is flipped pixel by pixel, highest relevance (D,) first, and the area over them.  →
+    (D + 1,), number"""
     import torch
 
     D = len(x)
