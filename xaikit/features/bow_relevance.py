@@ -159,7 +159,7 @@ def relevance_maps(model, images, **options):
 
 
 @functools.cache
-def located(mapping="rank", kernel="intersection", p=1.0, shuffle=None, n=200):
+def located(mapping="rank", kernel="intersection", p=1.0, shuffle=None, n=150):
     """`where_relevance_is` for the course's model on ``n`` test pictures of `data.shapes`, computed once."""
     from ..data import shapes
 
