@@ -70,57 +70,62 @@ _RULES = {"gradient": (True, False), "deconvnet": (False, True), "guided": (True
 
 
 def _through(answer):
-    """The student's autograd function put to work: what it gives, and the signal that comes out below."""
-    def run(z, R, rule):
+    """The student's autograd functions put to work: what the three give, and the signals that come out below."""
+    def run(z, R):
         import torch
 
-        function = answer(rule)
-        if function is None:
-            return None
-        z = z.clone().requires_grad_(True)
-        y = getattr(function, "apply", function)(z)
-        return y, torch.autograd.grad(y, z, R)[0]
+        up, down = [], []
+        for rule in _RULES:
+            function = answer(rule)
+            if function is None:
+                return None
+            leaf = z.clone().requires_grad_(True)
+            up.append(getattr(function, "apply", function)(leaf))
+            down.append(torch.autograd.grad(up[-1], leaf, R)[0])
+        return torch.stack(up), torch.stack(down)
     return run
 
 
 def _rule_cases(rng):
     made = []
-    for rule, shape in (("gradient", (3, 4)), ("deconvnet", (3, 4)), ("guided", (3, 4)), ("gradient", (2, 3, 5, 5)),
-                        ("deconvnet", (2, 3, 5, 5)), ("guided", (1, 1, 4, 4))):
+    for shape in ((3, 4), (2, 3, 5, 5), (1, 1, 4, 4)):
         z, R = rng.normal(size=shape), rng.normal(size=shape)
         z.flat[:2], R.flat[0], R.flat[1] = 0.0, 1.5, -1.5  # exactly shut
-        made.append({"z": z, "R": R, "rule": rule, "note": f"the rule {rule!r}, shape {shape}"})
+        made.append({"z": z, "R": R, "note": f"signals of shape {shape}"})
     return made
 
 
-def _wrong_rule(change, forward=lambda z: np.maximum(z, 0)):
-    return lambda z, R, rule: (forward(z), change(z, R, rule))
+def _all_rules(change=lambda z, R, rule: _ruled(z, R, *_RULES[rule]), forward=lambda z: np.maximum(z, 0)):
+    """(ways up, ways down) of the three rules, the latter by ``change(z, R, rule)``."""
+    return lambda z, R: (np.stack([forward(z)] * 3), np.stack([change(z, R, rule) for rule in _RULES]))
+
+
+def _but(rule, gate, rectify):
+    """All rules right but one."""
+    return _all_rules(lambda z, R, r: _ruled(z, R, gate, rectify) if r == rule else _ruled(z, R, *_RULES[r]))
 
 
 _base = formula(
     id="2.4", title="Three ReLU rules", points=3, minutes=15, difficulty=3,
     task="relu_with(rule): a torch.autograd.Function whose forward is max(z, 0) and whose backward sends the signal R on by "
          "the rule: 'gradient' R where z > 0, 'deconvnet' max(R, 0), 'guided' max(R, 0) where z > 0; 0 elsewhere.",
-    library=lambda z, R, rule: None, cases=_rule_cases, outputs=("y", "signal"),
-    truth=lambda z, R, rule: (np.maximum(z, 0), _ruled(z, R, *_RULES[rule])),
+    library=lambda z, R: None, cases=_rule_cases, outputs=("ways up", "ways down (gradient, deconvnet, guided)"), truth=_all_rules(),
     mistakes=[
         ("The deconvnet does not look at z: it rectifies the signal R itself, R.clamp(min=0), wherever the ReLU was shut or open.",
-         _wrong_rule(lambda z, R, rule: (z > 0) * R if rule == "deconvnet" else _ruled(z, R, *_RULES[rule]))),
-        ("All three rules give the gradient: the rule's name is not used in backward.", _wrong_rule(lambda z, R, rule: (z > 0) * R)),
-        ("Guided backprop cuts twice: where z ≤ 0 and where R < 0. The gate z > 0 is missing.",
-         _wrong_rule(lambda z, R, rule: np.maximum(R, 0) if rule == "guided" else _ruled(z, R, *_RULES[rule]))),
-        ("Guided backprop cuts twice: where z ≤ 0 and where R < 0. The rectified signal is missing.",
-         _wrong_rule(lambda z, R, rule: (z > 0) * R if rule == "guided" else _ruled(z, R, *_RULES[rule]))),
+         _but("deconvnet", True, False)),
+        ("All three rules give the gradient: the rule's name is not used in backward.", _all_rules(lambda z, R, rule: (z > 0) * R)),
+        ("Guided backprop cuts twice: where z ≤ 0 and where R < 0. The gate z > 0 is missing.", _but("guided", False, True)),
+        ("Guided backprop cuts twice: where z ≤ 0 and where R < 0. The rectified signal is missing.", _but("guided", True, False)),
+        ("The deconvnet is guided backprop here: it has no gate z > 0.", _but("deconvnet", True, True)),
         ("Deconvnet and guided backprop are swapped: the deconvnet has no gate.",
-         _wrong_rule(lambda z, R, rule: _ruled(z, R, *_RULES[{"deconvnet": "guided", "guided": "deconvnet"}.get(rule, rule)]))),
+         _all_rules(lambda z, R, rule: _ruled(z, R, *_RULES[{"deconvnet": "guided", "guided": "deconvnet"}.get(rule, rule)]))),
         ("Where z is exactly 0 the ReLU is shut: the gate is z > 0, not z ≥ 0.",
-         _wrong_rule(lambda z, R, rule: np.where((z == 0) & (rule != "deconvnet"), _ruled(z + 1, R, *_RULES[rule]), _ruled(z, R, *_RULES[rule])))),
+         _all_rules(lambda z, R, rule: _ruled(z + (z == 0), R, *_RULES[rule]))),
         ("The signal is multiplied by the ReLU's output: the gate is 1 where z > 0, whatever z is.",
-         _wrong_rule(lambda z, R, rule: np.maximum(z, 0) * _ruled(z, R, False, rule != "gradient") if rule != "deconvnet" else np.maximum(R, 0))),
+         _all_rules(lambda z, R, rule: np.maximum(R, 0) if rule == "deconvnet" else np.maximum(z, 0) * _ruled(z, R, *_RULES[rule]))),
         ("The size of the signal is taken: max(R, 0) drops what is negative, |R| turns it round.",
-         _wrong_rule(lambda z, R, rule: _ruled(z, R if rule == "gradient" else np.abs(R), *_RULES[rule]))),
-        ("The way up is changed too: forward is max(z, 0) for all rules.",
-         lambda z, R, rule: (z, _ruled(z, R, *_RULES[rule]))),
+         _all_rules(lambda z, R, rule: _ruled(z, R if rule == "gradient" else np.abs(R), *_RULES[rule]))),
+        ("The way up is changed too: forward is max(z, 0) for all rules.", _all_rules(forward=lambda z: z)),
     ],
     hints=("Two questions decide: is the ReLU open, z > 0? Is the signal positive, R > 0? Which rule asks which?",
            "forward(ctx, z) must keep z for later: ctx.save_for_backward(z); backward(ctx, R) gets it by (z,) = ctx.saved_tensors.",

@@ -64,7 +64,8 @@ def dense_maps(model, layer, x):
             kernel = _each(_argument(call, 1, "kernel_size"), 2)
             stride = _each(_argument(call, 2, "stride") or kernel, 2)
             padding, dilation = _each(_argument(call, 3, "padding", 0), 2), _each(_argument(call, 4, "dilation", 1), 2)
-            run = lambda **at: F.max_pool2d(call.args[0], kernel, **at)  # noqa: E731
+            run = lambda padding, **at: F.max_pool2d(  # noqa: E731
+                F.pad(call.args[0], [padding[1], padding[1], padding[0], padding[0]], value=-torch.inf), kernel, **at)
         else:
             return call()
         out = run(stride=1, padding=tuple(p * m for p, m in zip(padding, moved, strict=True)),

@@ -1,4 +1,4 @@
-"""Two small studies on photographs that ship trained, and the recipes that trained them: `python -m xaikit.features.study`.
+"""Two small studies on photographs that ship trained, and the recipe that trained them, `study.make()`.
 
 *Architecture*: the same network with 11 × 11 filters at stride 4, and with 7 × 7 at stride 2, in its first layer, from
 several seeds (Zeiler, Fergus 2014, section 4.1).  *Evolution*: the second one, at the epochs of the paper's figure 4.
@@ -113,6 +113,7 @@ def make(epochs=25):
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_suffix(".part")
     save_file({k: v.contiguous() for k, v in found.items()}, whole)
+    whole.chmod(0o644)
     whole.replace(path)
     return path
 
