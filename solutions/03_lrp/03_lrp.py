@@ -1051,14 +1051,15 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** Left, LRP with the slides' rule. Highest first falls fastest, and lowest first keeps the class longest:
-# so far as in the paper. *Near zero* first should do little, and under $1-x$ it does as much as a random order. The
+# **What to see.** Left, LRP with the slides' rule. Highest first brings the class down farthest, and lowest first keeps it
+# longest: so far as in the paper. *Near zero* first should do little, and under $1-x$ it does as much as a random order. The
 # pixels near zero are the black ground; white specks on it are like nothing in the training set, and the network loses
 # the class to *them*, not to missing evidence. With the image's mean instead (middle) they hardly matter, as they should.
 # This is flipping's weak spot: it measures a map and a replacement together. Right, the paper's experiment with negative
 # evidence: take 3s, ask for the evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it does for 4s
 # and 9, where a random order climbs as well, but less.
-#
+
+# %% [markdown]
 # ### Exercise 3.8 — a flipping curve and its area ★★☆ · 10 min · 2 points
 #
 # Write `flipping_curve(f, x, relevance)`: the scores $f(x^{(0)}),\dots,f(x^{(D)})$ while all $D$ pixels of `x` are flipped
@@ -1242,7 +1243,7 @@ for ax, column, title in zip(panels, ("absolute", "signed"), ("|R|", "R"), stric
     lines = {attribution.METHODS[m].label if m in attribution.METHODS else evaluate.CONTROLS[m][0]: checked[checked.method == m][column]
              for m in drawn}
     plot.curves(lines, x=range(7), ax=ax, xlabel="random from the top down to", title=f"rank correlation of {title}", legend=False)
-    ax.set_xticks(range(7), ["none", *layers[1:].str.replace("features.", "conv at ", regex=False)], rotation=25)
+    ax.set_xticks(range(7), ["none", *layers[1:]], rotation=25)
 panels[0].set_ylabel("similarity to the original map")
 panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 plot.describe(
@@ -1268,7 +1269,7 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided backprop forgets
-# last, with its sign; it mostly restores the picture, as Adebayo et al. found. And by $|R|$, *LRP with αβ or composite rules
+# slowly and keeps its sign; it mostly restores the picture, as Adebayo et al. found. And by $|R|$, *LRP with αβ or composite rules
 # is like it*: rules that send only positive contributions down multiply non-negative matrices, whose product soon looks the
 # same whatever stands on top (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly
 # the sign. The clean maps pay for being clean: they tell more of *where* something is than of *what* the class needs.
@@ -1349,8 +1350,9 @@ pd.concat({name: r.set_index("label")[measures].loc[order] for name, r in result
 # %% [markdown]
 # **What to see.** On *shapes* the Sobel map has the highest rank accuracy of all, and no wonder: the cause *is* the edges. A
 # benchmark on which an edge detector wins cannot tell an explanation from an outline; that is what controls are for. On
-# *scenes*, where most edges have nothing to do with the label, it falls behind. LRP with αβ or composite rules leads in
-# mass everywhere, as Arras et al. report. So the methods that forgot least in section 8 find the object best, and both can
+# *scenes*, where most edges have nothing to do with the label, it falls behind LRP and guided backprop; not behind all:
+# integrated gradients and SmoothGrad put less mass on house and trees than the edge map does, integrated gradients
+# putting much of its own on the sky, whose bright pixels are far from its black baseline. LRP with αβ or composite rules leads in mass everywhere, as Arras et al. report. So the methods that forgot least in section 8 find the object best, and both can
 # be true: *where* the object stands hardly depends on the top layers. CAM and Grad-CAM have maps of 4 × 4 cells on scenes:
 # they find the place and smear their mass, but their rank accuracy is among the best. Occlusion with black windows paints a new
 # dark object into the picture, and on shapes it is no better than chance.
@@ -1359,8 +1361,8 @@ pd.concat({name: r.set_index("label")[measures].loc[order] for name, r in result
 # by both of its sides, and a mask that ends at the last pixel of the crown calls the grass below it a mistake. And the
 # intervals speak of more images for *this* network, not of other networks.
 #
-# Three judges, three answers: no one number says which explanation is best. What they agree on is more modest, and
-# useful: which maps do no better than one that never saw the network.
+# Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its controls, is
+# more modest and useful: which maps do no better than one that never saw the network.
 #
 # **Try it.** Any image, any method, with the cause outlined.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .. import attribution, data, evaluate, plot, zoo
-from ..evaluate.flipping import ORDERS, flipped, flipping_order, levels, replacement
+from ..evaluate.flipping import flipped, flipping_order, levels, replacement
 from ..evaluate.maps import chosen, maps_of
 from ..widgets import Slider, Toggle
 from . import Demo
