@@ -30,8 +30,10 @@ def integral_maps(images):
     """Edge strength by direction, summed from the top left corner.  (N, 1, H, W) → (N, 8, H + 1, W + 1).
 
     A pixel's gradient is split between the two nearest of 8 directions; directions that differ by half a turn (light
-    on dark, dark on light) count as one.  Sums over any rectangle are then four look-ups.
+    on dark, dark on light) count as one.  Sums over any rectangle are then four look-ups.  ValueError for other images.
     """
+    if images.ndim != 4 or images.shape[1] != 1 or not images.isfinite().all():
+        raise ValueError(f"grey images (N, 1, H, W) without NaN are needed, not {tuple(images.shape)}")
     dy, dx = torch.gradient(images[:, 0], dim=(1, 2))
     strength, angle = torch.hypot(dy, dx), torch.atan2(dy, dx) % math.pi * (ORIENTATIONS / math.pi)
     low, share = angle.long() % ORIENTATIONS, angle % 1
@@ -58,7 +60,7 @@ def descriptors(maps, window=12):
 
 def grid(size, window, border=0):
     """How many windows fit below and beside each other in ``size`` (H, W), less ``border``: (rows, columns)."""
-    if window % CELLS or window > min(size) - border:
+    if window < CELLS or window % CELLS or window > min(size) - border:
         raise ValueError(f"a window of {window} pixels must be a multiple of {CELLS} and fit into {tuple(size)}")
     return tuple((side - border - window) // STRIDE + 1 for side in size)
 
