@@ -129,17 +129,18 @@ def contrastive_divergence(rbm, v, chains=None, steps=1, generator=None):
     """The direction in which the log-likelihood of v (N, V) rises, estimated; and where the chains are afterwards.
 
     ∂ log p(v)/∂W = E[h vᵀ | data] − E[h vᵀ | model]: the second term from ``steps`` Gibbs steps that start at the data
-    (CD-k, Hinton 2002), or at ``chains`` (M, V) that go on from batch to batch (persistent, Tieleman 2008).  The last v
-    enters as probabilities, which are less noisy than draws (Hinton 2010, section 3.2).
+    (CD-k, Hinton 2002), or at ``chains`` (M, V) that go on from batch to batch (persistent, Tieleman 2008).  CD's last v
+    enters as probabilities, which are less noisy (Hinton 2010, section 3.2); persistent chains as drawn, without bias.
     Returns (∂W, ∂b, ∂c), chains (N or M, V) of 0s and 1s.
     """
     h = rbm.up(v)
-    chains = v if chains is None else chains
+    drawn = v if chains is None else chains
     for _ in range(steps):
-        p = rbm.down(bernoulli(rbm.up(chains), generator))
-        chains = bernoulli(p, generator)
-    dreamt, n, m = rbm.up(p), len(v), len(p)
-    return (h.T @ v / n - dreamt.T @ p / m, h.mean(0) - dreamt.mean(0), v.mean(0) - p.mean(0)), chains
+        p = rbm.down(bernoulli(rbm.up(drawn), generator))
+        drawn = bernoulli(p, generator)
+    dream = p if chains is None else drawn
+    dreamt, n, m = rbm.up(dream), len(v), len(dream)
+    return (h.T @ v / n - dreamt.T @ dream / m, h.mean(0) - dreamt.mean(0), v.mean(0) - dream.mean(0)), drawn
 
 
 @torch.no_grad()
@@ -148,7 +149,8 @@ def fit_dbn(net, images, epochs=60, batch_size=64, lr=0.05, momentum=0.9, weight
     """Train a Stack as deep belief network: each layer is an RBM on what the layers below say; in place.
 
     Contrastive divergence (``steps`` Gibbs steps, from the data, or ``persistent`` chains), momentum (0.5 in the first
-    tenth), weight decay, the rate falling linearly to 0 in the second half.  Grey values enter as they are.
+    tenth), weight decay, the rate falling linearly to 0 in the second half.  Grey values enter as they are.  Persistent chains
+    want smaller steps: less momentum and more epochs.
     Returns the reconstruction error Σ(v − v̂)² by (layer, epoch), which is what one watches though it is not what is minimised.
 
     images (N, …) in [0, 1] · augment(images, generator): new pictures from old ones.
