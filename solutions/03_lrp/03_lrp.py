@@ -544,14 +544,14 @@ check("3.5", line_root)
 # %%
 train = data.digits(split="train").images
 chosen = torch.cat([digits.images[digits.labels == d][:1] for d in (0, 3, 4, 7)])
+local_roots = attribution.nearest_root(cnn, chosen, torch.tensor([0, 3, 4, 7]))
+with torch.no_grad():
+    said = cnn(train).argmax(1)
 panels, rows, search = [], [], answer("3.5")
-for x, d in zip(chosen.split(1), (0, 3, 4, 7), strict=True):
-    f = attribution.Decision(cnn, d)
-    with torch.no_grad():
-        beyond = train[f(train)[:, 0] < 0]
+for x, local, d in zip(chosen.split(1), local_roots.split(1), (0, 3, 4, 7), strict=True):
+    f, beyond = attribution.Decision(cnn, d), train[said != d]
     neighbour = beyond[(beyond - x).flatten(1).norm(dim=1).argmin()][None]
     on_line = search(lambda rows, f=f: f(rows.view(-1, 1, 28, 28))[:, 0].detach(), x.flatten(1), neighbour.flatten(1), 30).view_as(x)
-    local = attribution.nearest_root(f, x)
     panels += [x[0], neighbour[0], on_line[0]]
     for way, root in (("line", on_line), ("local", local)):
         R = attribution.taylor(f, x, 0, root=root)
@@ -1144,7 +1144,7 @@ plot.describe(
 )
 area = pd.DataFrame({word: of[way].area for way, word in ways.items()}).loc[order]
 table = pd.concat({"area": area.round(2), "rank": area.rank(ascending=False, method="min").astype(int)}, axis=1)
-table["tied with the first (1 − x)"] = of["flip"].tied.astype(bool)
+table["1 − x", "tied with the first"] = of["flip"].tied.astype(bool)
 table
 
 # %%
