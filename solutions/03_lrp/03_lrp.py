@@ -1245,7 +1245,7 @@ for ax, column, title in zip(panels, ("absolute", "signed"), ("|R|", "R"), stric
     plot.curves(lines, x=range(7), ax=ax, xlabel="random from the top down to", title=f"rank correlation of {title}", legend=False)
     ax.set_xticks(range(7), ["none", *layers[1:]], rotation=25)
 panels[0].set_ylabel("similarity to the original map")
-panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 plot.describe(
     fig,
     "Similarity to the original map against the number of random layers. By absolute value guided backprop and composite LRP "
