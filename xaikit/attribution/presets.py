@@ -63,7 +63,7 @@ def composite(model, x, places, rest=Epsilon()):  # noqa: B008  a frozen value
     rules = {}
     for name, *where in layers(model, x):
         rule = next((rule for place, rule in places.items() if place in where), rest)
-        if rules.setdefault(name, rule) is not rule:
+        if rules.setdefault(name, rule) != rule:
             raise UnsupportedLayer(f"LRP: layer {name or '(the network)'!r} runs several operations with weights, which get "
                                    "different rules by depth; write them as modules of their own, each used once")
     return rules | {"*": rest}
