@@ -29,9 +29,9 @@ def test_descriptors_are_histograms_of_each_window(window):
     image = TEST.images[3, 0].double().numpy()
     dy, dx = np.gradient(image)
     strength, angle = np.hypot(dy, dx), np.arctan2(dy, dx) % np.pi / np.pi * 8
-    l = bow.descriptors(bow.integral_maps(TEST.images[3:5].double()), window)  # noqa: E741
+    local = bow.descriptors(bow.integral_maps(TEST.images[3:5].double()), window)
     rows, columns = bow.grid((102, 102), window)
-    assert l.shape == (2, rows * columns, 72)
+    assert local.shape == (2, rows * columns, 72)
     for row, column in ((0, 0), (5, 17), (rows - 1, columns - 1)):
         cells = []
         for i in range(3):
@@ -45,7 +45,7 @@ def test_descriptors_are_histograms_of_each_window(window):
                 cells.append(histogram)
         whole = np.concatenate(cells)
         expected = np.minimum(whole / (np.linalg.norm(whole) + window / 12), 0.3)
-        assert np.allclose(l[0, row * columns + column], expected, atol=1e-9)
+        assert np.allclose(local[0, row * columns + column], expected, atol=1e-9)
 
 
 def test_light_on_dark_is_dark_on_light():
@@ -67,9 +67,9 @@ def test_what_is_no_grey_image_is_refused(images):
 
 
 def test_rank_mapping_written_out():
-    l, words = torch.rand(5, 3, generator=rng()), torch.rand(7, 3, generator=rng(1))  # noqa: E741
-    m = bow.rank_mapping(l, words, base=3.0, n=2)
-    for row, point in zip(m, l, strict=True):
+    local, words = torch.rand(5, 3, generator=rng()), torch.rand(7, 3, generator=rng(1))
+    m = bow.rank_mapping(local, words, base=3.0, n=2)
+    for row, point in zip(m, local, strict=True):
         order = sorted(range(7), key=lambda d: float((point - words[d]).norm()))
         expected = torch.zeros(7)
         expected[order[0]], expected[order[1]] = 1 / 3, 1 / 9
@@ -77,22 +77,22 @@ def test_rank_mapping_written_out():
 
 
 def test_soft_assignment_adds_up_and_gets_hard():
-    l, words = torch.rand(5, 3, generator=rng()), torch.rand(7, 3, generator=rng(1))  # noqa: E741
-    assert torch.allclose(bow.soft_assignment(l, words, 2.0).sum(1), torch.ones(5))
-    hard = bow.rank_mapping(l, words, 1.0, 1)
-    assert torch.allclose(bow.soft_assignment(l, words, 1e5), hard, atol=1e-3)
+    local, words = torch.rand(5, 3, generator=rng()), torch.rand(7, 3, generator=rng(1))
+    assert torch.allclose(bow.soft_assignment(local, words, 2.0).sum(1), torch.ones(5))
+    hard = bow.rank_mapping(local, words, 1.0, 1)
+    assert torch.allclose(bow.soft_assignment(local, words, 1e5), hard, atol=1e-3)
 
 
 def test_fisher_mapping_is_the_gradient_of_the_log_likelihood():
     """By w_k = softmax(α)_k, μ and σ, scaled as in Bach et al. 2015; by autograd."""
     D, K = 4, 3
-    l, mean, axes = torch.randn(6, 9, generator=rng()).double(), torch.randn(9, generator=rng(1)).double(), torch.eye(9, D).double()  # noqa: E741
+    local, mean, axes = torch.randn(6, 9, generator=rng()).double(), torch.randn(9, generator=rng(1)).double(), torch.eye(9, D).double()
     alpha = torch.randn(K, generator=rng(2)).double().requires_grad_()
     mu, sigma = torch.randn(K, D, generator=rng(3)).double().requires_grad_(), (torch.rand(K, D, generator=rng(4)).double() + .5).requires_grad_()
     w = alpha.softmax(0)
-    m = bow.fisher_mapping(l, mean, axes, w.detach(), mu.detach(), sigma.detach())
+    m = bow.fisher_mapping(local, mean, axes, w.detach(), mu.detach(), sigma.detach())
     assert m.shape == (6, (2 * D + 1) * K)
-    for row, point in zip(m, (l - mean) @ axes, strict=True):
+    for row, point in zip(m, (local - mean) @ axes, strict=True):
         likelihood = (w.log() + torch.distributions.Normal(mu, sigma).log_prob(point).sum(1)).logsumexp(0)
         by = torch.autograd.grad(likelihood, (alpha, mu, sigma), retain_graph=True)
         root = w.detach().sqrt()[:, None]

@@ -75,13 +75,13 @@ class Vocabulary:
     words: tuple
     mixtures: tuple
 
-    def map(self, l, scale, mapping):  # noqa: E741  (l is the paper's letter)
+    def map(self, local, scale, mapping):
         """Descriptors (…, L, 72) of one window size → (…, L, V_scale)."""
         if mapping == "fisher":
-            return fisher_mapping(l, *self.mixtures[scale])
+            return fisher_mapping(local, *self.mixtures[scale])
         if mapping not in MAPPINGS:
             raise ValueError(f"mapping is one of {', '.join(MAPPINGS)}, not {mapping!r}")
-        return (rank_mapping if mapping == "rank" else soft_assignment)(l, self.words[scale])
+        return (rank_mapping if mapping == "rank" else soft_assignment)(local, self.words[scale])
 
 
 def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensions=8, per_image=60, seed=0):
@@ -110,29 +110,29 @@ def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensio
     return Vocabulary(tuple(windows), tuple(centres), tuple(mixtures))
 
 
-def rank_mapping(l, words, base=2.0, n=4):  # noqa: E741
-    """m_d(l) = base^(−rk_d(l)) if rk_d(l) ≤ n, else 0; rk_d(l) = 1 for the nearest word.  (…, D) → (…, V).
+def rank_mapping(local, words, base=2.0, n=4):
+    """Of each local descriptor: m_d = base^(−rk_d) if rk_d ≤ n, else 0; rk_d = 1 for the nearest word.  (…, D) → (…, V).
 
     Bach et al. 2015, experiments; ``base`` is their p, which pooling needs for something else.
     """
-    distance = (words * words).sum(1) - 2 * l @ words.T  # squared, less |l|², which is the same for all words
+    distance = (words * words).sum(1) - 2 * local @ words.T  # squared, less |l|², which is the same for all words
     nearest = distance.topk(n, largest=False).indices
-    weight = base ** -torch.arange(1.0, n + 1, dtype=l.dtype)
+    weight = base ** -torch.arange(1.0, n + 1, dtype=local.dtype)
     return torch.zeros_like(distance).scatter_(-1, nearest, weight.expand(nearest.shape))
 
 
-def soft_assignment(l, words, beta=15.0):  # noqa: E741
+def soft_assignment(local, words, beta=15.0):
     """m_d(l) = exp(−β |l − b_d|) / Σ_d' exp(−β |l − b_d'|).  (…, D) → (…, V)."""
-    return (-beta * torch.cdist(l, words.to(l.dtype))).softmax(-1)
+    return (-beta * torch.cdist(local, words.to(local.dtype))).softmax(-1)
 
 
-def fisher_mapping(l, mean, axes, weights, means, deviations):  # noqa: E741
+def fisher_mapping(local, mean, axes, weights, means, deviations):
     """Derivatives of a Gaussian mixture's log likelihood by its weights, means, deviations.  (…, 72) → (…, (2D + 1)K).
 
     With γ_k(l) the probability that l is of Gaussian k and z = (l − μ_k) / σ_k, the dimensions of Gaussian k are
     (γ_k − w_k) / √w_k, then γ_k z / √w_k, then γ_k (z² − 1) / √(2 w_k).  They can be negative.
     """
-    z = (((l - mean) @ axes)[..., None, :] - means) / deviations  # (…, K, D)
+    z = (((local - mean) @ axes)[..., None, :] - means) / deviations  # (…, K, D)
     log = weights.log() - deviations.log().sum(1) - 0.5 * (z * z).sum(-1)
     gamma = log.softmax(-1)[..., None]
     root = weights.sqrt()[:, None]
@@ -163,9 +163,9 @@ def bags(vocabulary, images, mappings=("rank",), p=(1.0,), batch_size=16):
     found = {(name, power): [] for name in mappings for power in p if power == 1 or name != "fisher"}
     for batch in tqdm(images.split(batch_size), "bags of words", leave=False, disable=len(images) < 100):
         maps = integral_maps(batch)
-        local = [descriptors(maps, window) for window in vocabulary.windows]
+        every = [descriptors(maps, window) for window in vocabulary.windows]
         for name in mappings:
-            m = [vocabulary.map(l, scale, name) for scale, l in enumerate(local)]
+            m = [vocabulary.map(local, scale, name) for scale, local in enumerate(every)]
             for power in p:
                 if (name, power) in found:
                     found[name, power].append(torch.cat([pool(part, power) for part in m], 1))
@@ -262,7 +262,7 @@ def columns(vocabulary, mapping):
     widths = [v if mapping != "fisher" else k * (2 * d + 1) for v, (k, d) in
               ((len(words), mixture[3].shape) for words, mixture in zip(vocabulary.words, vocabulary.mixtures, strict=True))]
     ends = np.cumsum([0, *widths])
-    return tuple(slice(int(a), int(b)) for a, b in zip(ends, ends[1:]))
+    return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
 
 
 @functools.cache

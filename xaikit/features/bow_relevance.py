@@ -198,8 +198,8 @@ def windows_of_words(vocabulary, images, scale, words, k=4):
     """What words look like: (len(words), k, window, window), the windows of ``k`` images that are nearest to each."""
     window, best = vocabulary.windows[scale], []
     for batch in images.split(32):
-        l = bow.descriptors(bow.integral_maps(batch), window)  # noqa: E741
-        best.append(torch.cdist(l, vocabulary.words[scale][words]).min(1))
+        local = bow.descriptors(bow.integral_maps(batch), window)
+        best.append(torch.cdist(local, vocabulary.words[scale][words]).min(1))
     distance, place = (torch.cat([getattr(b, what) for b in best]) for what in ("values", "indices"))  # (N, words)
     nearest = distance.topk(k, 0, largest=False).indices  # (k, words)
     tiles = images[:, 0].unfold(1, window, bow.STRIDE).unfold(2, window, bow.STRIDE)  # (N, rows, columns, window, window)
