@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import nn
 
-from xaikit import attribution, claims, data, demos, features, hooks, plot, widgets, zoo
+from xaikit import attribution, claims, data, demos, features, plot, train, zoo
 from xaikit.exercises import answer, check
 from xaikit.source import show_source
 
@@ -468,18 +468,19 @@ def likeness(a, b):
     return F.cosine_similarity(a.flatten(1)[:, None], b.flatten(1)[None], dim=2)
 
 
-centred = [p for p in range(9) if top.boxes[1][p].tolist() == [*(top.boxes[1][p][:2].tolist()), *(top.boxes[1][p][:2] + 40).tolist()]]
-crops = {k: torch.stack([v[p][:, slice(*top.boxes[1][p][0::2].tolist()), slice(*top.boxes[1][p][1::2].tolist())] for p in centred]) for k, v in (("with", sharp), ("without", spread))}
+inside = [(p, box) for p, box in enumerate(top.boxes[1].tolist()) if box[2] - box[0] == box[3] - box[1] == top.field.size[0]]
+cut = [torch.stack([way[p][:, t:b, left:right] for p, (t, left, b, right) in inside]) for way in (sharp, spread)]
 axes = plot.grid([*x[:4], *sharp[:4], *spread[:4]], columns=4, size=1.6, signed=[False] * 4 + [True] * 8,
                  titles=["picture"] * 4 + ["with switches"] * 4 + ["without"] * 4)
 plot.describe(axes[0], "Four pictures with trees; their projections with switches show the trees' outlines; without switches a blurred blob that looks alike in all four.")
-off = ~torch.eye(len(centred), dtype=torch.bool)
-print(f"likeness of two pictures' projections, cut to the field: with switches {likeness(crops['with'], crops['with'])[off].mean():.2f}, "
-      f"without {likeness(crops['without'], crops['without'])[off].mean():.2f}  ({len(centred)} patches that lie inside the picture)")
+off = ~torch.eye(len(inside), dtype=torch.bool)
+print(f"likeness of two pictures' projections, cut to the field: with switches {likeness(cut[0], cut[0])[off].mean():.2f}, "
+      f"without {likeness(cut[1], cut[1])[off].mean():.2f}  ({len(inside)} patches that lie wholly inside their pictures)")
 
 # %% [markdown]
-# **What to see.** Without switches the same unit gives nearly the same blob in every picture: that is what the *unit* knows, its filters and those below it. All
-# that makes the projections look like *this* tree comes from the switches, that is from the picture. Both are worth knowing; only do not take one for the other.
+# **What to see.** Without switches the unit draws *exactly* the same blob in every picture, moved to where it was active. It must: filters do not know the picture, and rectifying looks
+# at the signal alone. The switches are the deconvnet's only memory of the picture. The blob is what the *unit* knows; all that makes a projection look like *this* tree comes from
+# the switches, that is from the picture. Both are worth knowing; only do not take one for the other.
 #
 # ## 5 · Three ways through a ReLU
 #
@@ -544,8 +545,8 @@ cuts.style.format("{:.0%}")
 
 # %% [markdown]
 # **What to see.** At the first ReLU under the unit nothing is cut: one positive activation arrives, and its ReLU is open. From the next one on, all rules
-# receive the same kind of mixture, and drop different parts of it. The gradient cuts what meets shut ReLUs; the deconvnet cuts every minus, which is more; guided backprop cuts both,
-# and that is the most. What is cut does not come back.
+# receive the same kind of mixture, and drop different parts of it. The gradient cuts what meets shut ReLUs, the deconvnet every minus, and
+# guided backprop both, which is the most. What is cut does not come back.
 #
 # What does the cutting buy? Sharper pictures, and at a price. A projection should depend on *which unit* was asked. Take one picture,
 # ask twenty units of a layer, and compare their projections: likeness 1 means that the answer is the same whoever is asked.
@@ -563,7 +564,7 @@ some = scenes.images[scenes.labels == 3][:3, None]
 pd.DataFrame({layer: {r: np.mean([unit_likeness(layer, r, p) for p in some]) for r in ways} for layer in ("features.4", "features.7", "features.10", "features.13")}).round(2)
 
 # %% [markdown]
-# **What to see.** In every column the gradient tells units apart best, and guided backprop worst; near the top, guided backprop draws almost the same picture for any two units. The clean
+# **What to see.** In every column the gradient tells units apart best, and guided backprop worst; and with each layer up, the projections of different units become more alike. Part of a clean
 # outline is then the *picture's* outline, which the way down finds whoever sends the signal. (Mahendran and Vedaldi showed this in 2016 for large networks.) A pretty
 # projection is not yet an explanation; lecture 04 met the same two rules as breakers of an axiom.
 #
@@ -662,8 +663,8 @@ way = (table - table.loc[0]) / (1 - table.loc[0])
 plot.curves({n: way[n] for n in layers}, x=way.index, ax=right, xlabel="epoch", ylabel="share of the way", title="the same, from the random start")
 plot.describe(fig, "Left: correlation with the end against epochs, rising for all four layers; conv1 lies highest throughout, conv3 and conv4 lowest. "
               "Right: the same as a share of the way from the random start; the four curves lie much closer together.")
-print("settled (correlation ≥ 0.9) from epoch:", dict(settled))
-print("test accuracy:", {e: round(zoo.accuracy(m, (patches, labels)), 2) for e, m in stages.items()})
+print("settled (correlation ≥ 0.9) from epoch:", {layer: int(e) for layer, e in settled.items()})
+print("test accuracy:", {e: round(train.accuracy(m, (patches, labels)), 2) for e, m in stages.items()})
 
 # %% [markdown]
 # **What to see.** Left, the paper's claim: the lower a layer, the earlier it is at home. Right, a doubt. The lowest layer *starts* near its end: random filters of a photograph already correlate
@@ -723,7 +724,7 @@ for (first, seed), net in nets.items():
     bands = features.filter_bands(net.conv1.weight.detach()).mean(0)
     rows.append({"first layer": first, "seed": seed, "aliased, layer 1": features.aliasing(net, "conv1", photographs).mean().item(),
                  "aliased, layer 2": features.aliasing(net, "conv2", photographs).mean().item(), "dead units": int(features.dead_units(net, "relu1", patches).sum()),
-                 "low": bands[0].item(), "middle": bands[1].item(), "high": bands[2].item(), "accuracy": zoo.accuracy(net, (patches, labels))})
+                 "low": bands[0].item(), "middle": bands[1].item(), "high": bands[2].item(), "accuracy": train.accuracy(net, (patches, labels))})
 seeds = pd.DataFrame(rows)
 seeds.groupby("first layer", sort=False).agg(["mean", "std"]).drop(columns="seed").round(3).T
 
@@ -768,25 +769,19 @@ projected = features.deconvnet_probe(cnn, "features.13", seen.unit, picture)
 fig, axes = plot.subplots(1, 5, size=(13, 2.7))
 plot.image(picture[0], axes[0], "picture")
 plot.heatmap(projected[0], ax=axes[1], title=f"projection of unit {seen.unit}", colorbar=False)
-for ax, values, title, top_value in ((axes[2], seen.activity, f"activity of unit {seen.unit}", None), (axes[3], seen.probability, f"P({scenes.classes[3]})", 1.0)):
-    shown = ax.imshow(values, cmap="gray", vmin=0, vmax=top_value)
-    fig.colorbar(shown, ax=ax, fraction=0.046)
-    ax.set(title=title, xticks=[], yticks=[])
-axes[4].imshow(np.array([[[int(plot.COLORS[c][k:k + 2], 16) for k in (1, 3, 5)] for c in row] for row in seen.prediction.tolist()], np.uint8))
-axes[4].set(title="most likely class", xticks=[], yticks=[])
-for c in seen.prediction.unique().tolist():
-    axes[4].plot([], [], "s", color=plot.COLORS[c], label=scenes.classes[c])
-axes[4].legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, fontsize=8)
+plot.levels(seen.activity, axes[2], f"activity of unit {seen.unit}")
+plot.levels(seen.probability, axes[3], f"P({scenes.classes[3]})", high=1.0)
+plot.classes(seen.prediction, scenes.classes, axes[4], "most likely class")
 plot.describe(fig, "A scene with a house and a tree, the projection of its strongest map, and three maps over the places of a grey square: the activity of that map, "
               "the probability of the class, and the most likely class.")
 
 # %% [markdown]
 # **What to see.** Each cell of the three maps stands where the square's corner was; dark is low. Only a few places change the answer, and they lie on the objects. Does that hold beyond one picture?
-# Take forty scenes; in each, the square that costs the true class most. How often does it touch the object, and how often would any square?
+# Take thirty scenes; in each, the square that costs the true class most. How often does it touch the object, and how often would any square?
 
 
 # %%
-def touches(index, size=14, stride=7):
+def touches(index, size=14, stride=8):
     """(does the costliest square touch house or trees, the share of squares that do) for one scene; None where nothing is there."""
     there = (parts["house"] | parts["tree"])[index]
     found = features.occlusion_maps(cnn, scenes.images[index:index + 1], "features.13", int(scenes.labels[index]), size, stride)
@@ -794,7 +789,7 @@ def touches(index, size=14, stride=7):
     return bool(touching.flatten()[found.probability.argmin()]), float(touching.float().mean()), float(found.before[1] - found.probability.min())
 
 
-looked = [touches(int(i)) for i in (scenes.labels > 0).nonzero()[:40, 0]]
+looked = [touches(int(i)) for i in (scenes.labels > 0).nonzero()[:30, 0]]
 print(f"the costliest square touches house or trees (at least 5 % of it) in {sum(t for t, _, _ in looked)} of {len(looked)} scenes; "
       f"of all squares {np.mean([s for _, s, _ in looked]):.0%} do")
 print(f"what it costs, in probability: median {np.median([d for _, _, d in looked]):.2f}")
@@ -839,9 +834,7 @@ with torch.no_grad():
     chance = answer("2.6")(lambda batch: reader(batch[:, None]).softmax(1)[:, 7], seven, 6, 2)
 fig, (left, right) = plot.subplots(1, 2, size=(6.4, 2.8))
 plot.image(seven[None], left, "a seven")
-shown = right.imshow(chance, cmap="gray", vmin=0, vmax=1)
-fig.colorbar(shown, ax=right, fraction=0.046)
-right.set(title="P(7) with a grey square at each place", xticks=[], yticks=[])
+plot.levels(chance, right, "P(7), a square at each place", high=1.0)
 plot.describe(fig, "A handwritten seven, and the probability of seven for each place of a grey square of 6 pixels.")
 
 # %% [markdown]
@@ -894,21 +887,21 @@ for k, name in enumerate(spots):
 plot.describe(axes[0], "Five houses in five rows; a grey square hides the door, the left window, the roof, a random place of the house, a random place of the picture.")
 
 # %%
-def deltas(layer, pool):
-    """Δ and its standard error for each kind of place."""
-    return {n: features.inconsistency(features.sign_changes(cnn, layer, scenes.images[houses], c, 10, pool=pool)) for n, c in spots.items()}
-
-
-blocks = {"block 2": "features.4", "block 3": "features.7", "block 4": "features.10", "block 5 (last)": "features.13"}
-found = {pool: {b: deltas(layer, pool) for b, layer in blocks.items()} for pool in (False, True)}
-pd.DataFrame({(("place by place", "averaged over places")[pool], b): {n: f"{m:.3f} ± {s:.3f}" for n, (m, s) in row.items()} for pool, by in found.items() for b, row in by.items()}).T
+blocks = {"features.4": "block 2", "features.7": "block 3", "features.10": "block 4", "features.13": "block 5 (last)"}
+changes = {n: features.feature_changes(cnn, blocks, scenes.images[houses], c, 10) for n, c in spots.items()}
+table = {}
+for pooled in (False, True):
+    for layer, block in blocks.items():
+        row = {n: features.inconsistency(by[layer].mean((2, 3)) if pooled else by[layer]) for n, by in changes.items()}
+        table["averaged over places" if pooled else "place by place", block] = {n: f"{m:.3f} ± {e:.3f}" for n, (m, e) in row.items()}
+pd.DataFrame(table).T
 
 # %% [markdown]
-# **What to see.** Compare the first three columns with the last two. *Averaged over places* (a feature is “how much of unit $k$ is there”), hiding a door does much the same to every house, and hiding a random spot does not. *Place by
-# place*, as the paper counts it, the difference nearly vanishes in the upper blocks: our houses stand anywhere in the picture, so the same change happens at other places of the map, and counts as another change. The paper's dogs all
-# looked into the camera. The last block answers the paper's second question in part: doors are still told from random places there, by less than below.
-#
-# A caution on “random”: a random place of the house is often on a part, too, and a random place of the picture often shows sky. The two controls bracket what chance means.
+# **What to see.** Look at the lower half first, *averaged over places*: a feature is “how much of unit $k$ is there”. Hiding a door does much the same to every house, clearly less so a random spot, most clearly in block 4; the roof
+# lies between, and the left window is not told from a random place of the house, which often is a window or a wall anyway. *Place by place*, as the paper counts it, there is little left, and in block 4 the
+# random squares even look the most consistent: our houses stand anywhere in the picture, so the same change happens at other places of the map and counts as another one, while a square on
+# the sky changes next to nothing, alike in all pictures. The paper's dogs all looked into the camera. In the last block doors are still told from random places, by less than below: here the network
+# needs only to know whether there is a house. The measure is as good as its control: ask for both.
 #
 # ## The live demo
 #

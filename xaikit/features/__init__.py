@@ -5,7 +5,7 @@ from .belief_views import (gibbs, linear_combination, log_likelihood_bound, log_
                            reconstruction_error, sample_unit)
 from .similarity import agreement, matches, nearest, scrambled
 from .probe import deconvnet_probe, project, relu_cuts, top_projections, unpool
-from .occlude import Occluded, hide, inconsistency, occlusion_maps, sign_changes
+from .occlude import Occluded, feature_changes, hide, inconsistency, occlusion_maps
 from .edges import learn_filters, orientation
 from .shrink import shrink
 from .sparse import sparse_code
@@ -25,7 +25,7 @@ __all__ = [
     "principal_components", "probability", "receptive_field", "shift", "sphere_step", "top_images", "top_patches",
     "total_variation", "turn_and_zoom", "variation",
     "Occluded", "Rbm", "Stack", "adaptive", "agreement", "aliasing", "contrastive_divergence", "dead_units",
-           "deconvnet_probe", "dense_maps", "edges", "filter_bands", "fit_dbn", "fit_sdae", "gibbs", "hide", "inconsistency", "learn_filters",
+           "deconvnet_probe", "dense_maps", "edges", "feature_changes", "filter_bands", "fit_dbn", "fit_sdae", "gibbs", "hide", "inconsistency", "learn_filters",
            "linear_combination", "log_likelihood_bound", "log_partition", "matches", "maximize_units", "nearest",
            "occlusion_maps", "project", "orientation", "photo_codes", "reconstruction_error", "relu_cuts", "responses", "sample_unit", "scrambled", "settling", "shrink",
-           "sign_changes", "sparse", "sparse_code", "spectrum", "study", "top_projections", "unpool"]
+           "sparse", "sparse_code", "spectrum", "study", "top_projections", "unpool"]

@@ -86,39 +86,39 @@ def _measured(maps, logits, unit, target):
 
 
 @torch.no_grad()
-def sign_changes(model, layer, x, centres, size, grey=0.5, pool=False, batch_size=128):
-    """The signs (N, D) of ε = features of x − features of x with a square hidden around ``centres`` (N, 2), pixels.
+def feature_changes(model, layers, x, centres, size, grey=0.5, batch_size=128):
+    """ε = features of x − features of x with a square hidden around ``centres`` (N, 2), in pixels: {layer: (N, units, …)}.
 
-    The features are the outputs of ``layer``, flattened; ``pool``: their means over all places.  Signs are −1, 0, 1.
+    What is smaller than a millionth of the layer's largest feature is rounding, and set to 0.
     """
     check_model(model)
     check_input(x)
     if len(centres) != len(x):
         raise ValueError(f"{len(centres)} centres for {len(x)} images")
-    found, corner = [], (torch.as_tensor(centres, dtype=torch.float32) - size / 2).round().long()
+    corner = (torch.as_tensor(centres, dtype=torch.float32) - size / 2).round().long()
+    found = {layer: [] for layer in layers}
     with hooks.unchanged(model):
         for pictures, at in zip(x.split(batch_size), corner.split(batch_size), strict=True):
-            with hooks.record(model, layer, stop=True) as acts:
+            with hooks.record(model, *layers, stop=True) as acts:
                 model(torch.cat([pictures, hide(pictures, *at.T, size, grey)]))
-            maps = acts[layer]
-            maps = maps.mean((2, 3)) if pool and maps.dim() == 4 else maps.flatten(1)
-            shown, hidden = maps.chunk(2)
-            difference = shown - hidden
-            found.append(torch.where(difference.abs() > 1e-6 * maps.abs().max(), difference.sign(), 0.0))
-    return torch.cat(found)
+            for layer in layers:
+                shown, hidden = acts[layer].chunk(2)
+                change = shown - hidden
+                found[layer].append(torch.where(change.abs() > 1e-6 * acts[layer].abs().max(), change, 0.0))
+    return {layer: torch.cat(parts) for layer, parts in found.items()}
 
 
-def inconsistency(signs):
-    """The paper's Δ for signs (N, D): Σ over pairs j ≠ k of H(signⱼ, signₖ), as (mean over the pairs, standard error).
+def inconsistency(changes):
+    """The paper's Δ for changes ε (N, …): Σ over pairs i ≠ j of H(sign εᵢ, sign εⱼ), as (mean over the pairs, standard error).
 
-    H, the Hamming distance, is divided by D: the share of the features whose change has another sign in one image than in
-    the other.  Low: hiding the part changes the features of all images alike.  The error is over images.
-    ValueError for fewer than two images.
+    H, the Hamming distance, is divided by the number of features: the share of them whose change has another sign (−1, 0
+    or 1) in one image than in the other.  Low: hiding the part changes the features of all images alike.  The error is
+    over images.  ValueError for fewer than two images.
     """
+    signs = changes.flatten(1).sign()
     n, features = signs.shape
     if n < 2:
         raise ValueError("the measure compares images: two at least are needed")
     equal = sum((signs == v).float() @ (signs == v).float().T for v in (-1, 0, 1))
-    distance = 1 - equal / features
-    each = distance.fill_diagonal_(0).sum(1) / (n - 1)
+    each = (1 - equal / features).fill_diagonal_(0).sum(1) / (n - 1)
     return float(each.mean()), float(each.std() / n ** 0.5)

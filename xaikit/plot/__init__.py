@@ -4,9 +4,11 @@ of its own, and all of it is reached as ``plot.name``.
 from .base import (AGAINST, COLORS, DASHES, FOR, INK, MUTED, RULE, SIGNED, STYLE, Html, array, bars, curves, describe,
                    flat, grid, heatmap, image, jpeg, limit_of, overlay, pixels, signed_rgb, styled, subplots, words)
 from .judging import intervals, outlined, sheet, tile
+from .probe import classes, levels
 from .relevance import budget
 
 __all__ = ["AGAINST", "COLORS", "DASHES", "FOR", "INK", "MUTED", "RULE", "SIGNED", "STYLE", "Html", "array", "bars",
            "curves", "describe", "flat", "grid", "heatmap", "image", "jpeg", "limit_of", "overlay", "pixels",
            "signed_rgb", "styled", "subplots", "words",
-           "intervals", "outlined", "sheet", "tile", "budget"]
+           "intervals", "outlined", "sheet", "tile", "budget",
+           "classes", "levels"]
