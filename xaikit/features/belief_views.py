@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from .belief import bernoulli
+from .maximize import maximize
+from .objectives import neuron
 
 
 @torch.no_grad()
@@ -53,24 +55,17 @@ def sample_unit(net, units, layer=None, chains=32, steps=100, draws=1, seed=0):
 def maximize_units(net, units, norm, layer=None, starts=9, steps=80, rate=0.3, seed=0):
     """The pictures of length ``norm`` that excite a unit most: x* = arg max of h_unit(x) over ‖x‖ = norm, from several starts.
 
-    Erhan et al., section 3.1: from uniform random pixels go up the gradient and put the length back, ``steps`` times (here
-    the steps shrink from ``rate`` · norm to 0, and the unit's sum before its sigmoid is climbed: it has the same maximum and
-    does not level off).  All starts of all U units are one batch.  → x (U, starts, pixels), the sums reached (U, starts).
+    Erhan et al., section 3.1: from random pixels go up the gradient and put the length back, ``steps`` times: `maximize`
+    with a norm.  The unit's sum before its sigmoid is climbed: it has the same maximum and does not level off.  All starts
+    of all U units are one batch.  → x (U, starts, pixels), the sums reached (U, starts).
     """
     layer = net.depth if layer is None else layer
     units = torch.as_tensor(units).reshape(-1)
     check_units(net, layer, units)
-    rbm, unit = net.rbm(layer), units.repeat_interleave(starts)
-    x = torch.rand(len(unit), net.widths[0], generator=torch.Generator().manual_seed(seed))
-    weight, bias = rbm.weight[unit].detach(), rbm.hidden_bias[unit].detach()
-    for step in range(steps + 1):
-        x = norm * F.normalize(x.detach(), dim=1)
-        with torch.enable_grad():
-            total = (net.up(x.requires_grad_(True), layer - 1) * weight).sum(1) + bias
-            whole = total.sum()
-        if step < steps:
-            x = x + (1 - step / steps) * rate * norm * F.normalize(torch.autograd.grad(whole, x)[0], dim=1)
-    return x.detach().view(len(units), starts, -1), total.detach().view(len(units), starts)
+    unit = units.repeat_interleave(starts)
+    found = maximize(net, neuron(f"linear{layer}", unit), (1, 1, net.widths[0]), n=len(unit), steps=steps, every=steps, rate=rate,
+                     norm=norm, seed=seed)
+    return found.images.view(len(units), starts, -1), found.values.view(len(units), starts)
 
 
 @torch.no_grad()
