@@ -788,9 +788,8 @@ by_sides = rows.groupby("sides")[["corner", "straight", "inside"]].mean() * 1e4
 circle, sides = by_sides.loc[0, "straight"], by_sides.index[1:]
 
 
-def on_corners(**options):
+def on_corners(rows):
     """Share of polygons, by their number of sides, whose corners are positive and above their straight edges."""
-    rows = bow_relevance.located(**options)
     rows = rows[rows["sides"] > 0]
     return ((rows["corner"] > 0) & (rows["corner"] > rows["straight"])).groupby(rows["sides"]).mean()
 
@@ -802,8 +801,10 @@ plot.curves(
 )
 left.axhline(0, color=plot.MUTED, lw=0.8)
 shares = {
-    "rank mapping, p = 1": on_corners(), "rank mapping, p = ∞": on_corners(p=float("inf")),
-    "soft assignment, p = 1": on_corners(mapping="soft"), "rank mapping, shuffled": on_corners(shuffle=0),
+    "rank mapping, p = 1": on_corners(rows),
+    "rank mapping, p = ∞": on_corners(bow_relevance.located(p=float("inf"), label=1)),
+    "soft assignment, p = 1": on_corners(bow_relevance.located(mapping="soft", label=1)),
+    "rank mapping, shuffled": on_corners(bow_relevance.located(shuffle=0, label=1)),
 }
 plot.curves(shares, x=sides, ax=right, xlabel="sides of the polygon", ylabel="share of polygons", title="corners above 0 and above straight edges")
 right.set_ylim(0, 1.05)

@@ -54,7 +54,7 @@ def _limit():
 def _on_corners(sides, **options):
     from ..features.bow_relevance import located
 
-    rows = located(**options)
+    rows = located(**options, label=1) if options else located()
     rows = rows[rows["sides"].isin(sides)]
     return float(((rows["corner"] > 0) & (rows["corner"] > rows["straight"])).mean()), len(rows)
 

@@ -159,11 +159,15 @@ def relevance_maps(model, images, **options):
 
 
 @functools.cache
-def located(mapping="rank", kernel="intersection", p=1.0, shuffle=None, n=150):
-    """`where_relevance_is` for the course's model on ``n`` test pictures of `data.shapes`, computed once."""
+def located(mapping="rank", kernel="intersection", p=1.0, shuffle=None, label=None, n=150):
+    """`where_relevance_is` for the course's model on ``n`` test pictures of `data.shapes`, computed once.
+
+    ``label``: leave out the pictures of circles (1) or of polygons (0).
+    """
     from ..data import shapes
 
     test = shapes(n, split="test")
+    test = test if label is None else test[test.labels == label]
     return where_relevance_is(relevance_maps(bow.trained(mapping, kernel, p), test.images, shuffle=shuffle), test)
 
 
