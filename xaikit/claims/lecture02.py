@@ -1,0 +1,233 @@
+"""Lecture 02, the deconvnet as a probe: what the sources claim, measured."""
+import functools
+
+from . import claim
+
+_PAPER = "Zeiler, Fergus 2014"
+
+
+@functools.cache
+def _scenes():
+    from .. import data, zoo
+
+    return zoo.load("scenes-cnn"), data.scenes(200, seed=2)
+
+
+def _likeness(found):
+    """Mean size of the cosine between the rows of (N, …), each with each; rows of zeros are left out."""
+    import torch.nn.functional as F
+
+    rows = F.normalize(found.flatten(1), dim=1)
+    rows = rows[rows.norm(dim=1) > 0]
+    return float(((rows @ rows.T).abs().sum() - len(rows)) / (len(rows) * (len(rows) - 1)))
+
+
+@claim("02", f"{_PAPER}, sec. 2.1", "the deconvnet's way down is a backward pass that differs at the ReLU only",
+       "“similar to backprop … the ReLU is imposed independently”")
+def _same():
+    import torch.nn.functional as F
+
+    from .. import features
+
+    net, scenes = _scenes()
+    x, (c1, c2) = scenes.images[:8], (net.features[0], net.features[3])
+    z1 = c1(x).detach()
+    a1, switches = F.max_pool2d(z1.clamp(min=0), 2, return_indices=True)
+    z2 = c2(a1).detach()[:, 5:6]
+    at = z2.flatten(1).argmax(1)
+    r = z2.new_zeros(len(x), c2.out_channels, z2[0, 0].numel())
+    r[range(len(x)), 5, at] = z2.flatten(1)[range(len(x)), at]
+    r = F.conv_transpose2d(r.view(len(x), -1, *z2.shape[2:]), c2.weight, padding=c2.padding)
+    r = features.unpool(r, switches, z1.shape[2:]).clamp(min=0)
+    written = F.conv_transpose2d(r, c1.weight, padding=c1.padding).detach()
+    off = float((features.deconvnet_probe(net, "features.3", 5, x) - written).abs().max() / written.abs().max())
+    return f"written out with transposed convolutions: off by {off:.0e} of the largest value", off < 1e-5
+
+
+@claim("02", f"{_PAPER}, sec. 3.1", "the top nine projections of a unit show the one structure they share, in patches that differ",
+       "figure 2, by eye")
+def _structure():
+    from .. import features
+    from ..features.top import top_patches
+
+    net, scenes = _scenes()
+    ratios = []
+    for unit, parts in ((29, ("crown", "trunk")), (9, ("roof",)), (3, ("door",))):
+        top = top_patches(net, "features.10", unit, scenes.images)
+        size = features.deconvnet_probe(net, "features.10", unit, scenes.images[top.indices], top.positions).abs().sum(1)
+        mask = sum(scenes.masks[top.indices, scenes.mask_names.index(p)] for p in parts).float()
+        seen = size.new_zeros(size.shape)
+        for r, (t, left, b, right) in enumerate(top.boxes.tolist()):
+            seen[r, t:b, left:right] = 1
+        ratios.append(float((size * mask).sum() / size.sum() / ((seen * mask).sum() / seen.sum())))
+    return ("on trees, roofs, doors (units 29, 9, 3 of block 4): " + ", ".join(f"{r:.1f}" for r in ratios) +
+            " times what their area would give"), min(ratios) > 1.5
+
+
+@claim("02", f"{_PAPER}, sec. 2.1", "the switches preserve the structure of the stimulus", "said of figure 1")
+def _switches():
+    from .. import features
+    from ..features.top import top_patches
+
+    net, scenes = _scenes()
+    top = top_patches(net, "features.10", 29, scenes.images, k=24)
+    inside = [(n, at, box) for n, at, box in zip(top.indices.tolist(), top.positions.tolist(), top.boxes.tolist(), strict=True)
+              if box[2] - box[0] == box[3] - box[1] == top.field.size[0]]
+    with_, without = (_likeness(_cut(features.deconvnet_probe(net, "features.10", 29, scenes.images[[n for n, _, _ in inside]],
+                                                              [at for _, at, _ in inside], switches=s), inside)) for s in (True, False))
+    return (f"likeness of a unit's projections in {len(inside)} pictures: {with_:.2f}; with the switches withheld {without:.2f}: "
+            "all that tells them apart is the switches'"), with_ < 0.5 and without > 0.999
+
+
+def _cut(found, inside):
+    import torch
+
+    return torch.stack([p[:, t:b, left:right] for p, (_, _, (t, left, b, right)) in zip(found, inside, strict=True)])
+
+
+@claim("02", "Springenberg et al. 2015, sec. 3.4", "guided backprop shows the structure better than gradient and deconvnet (“sharper”)", "figures 3, 4, by eye")
+def _sharper():
+    from .. import features
+    from ..features.top import top_patches
+
+    net, scenes = _scenes()
+    top = top_patches(net, "features.10", 29, scenes.images)
+    mask = sum(scenes.masks[top.indices, scenes.mask_names.index(p)] for p in ("crown", "trunk")).bool()
+    on = {}
+    for relu in ("gradient", "deconvnet", "guided"):
+        size = features.deconvnet_probe(net, "features.10", 29, scenes.images[top.indices], top.positions, relu).abs().sum(1)
+        on[relu] = float((size * mask).sum() / size.sum())
+    return ("share of a tree unit's projections that lies on trees: " + ", ".join(f"{r} {v:.0%}" for r, v in on.items())), \
+        on["guided"] > max(on["gradient"], on["deconvnet"])
+
+
+@claim("02", "Mahendran, Vedaldi 2016", "the more a rule cuts, the less its picture depends on the unit that is asked", "figure 5, by eye")
+def _who_is_asked():
+    import torch
+
+    from .. import features
+
+    net, scenes = _scenes()
+    pictures = scenes.images[scenes.labels == 3][:3, None]
+    like = {r: sum(_likeness(features.deconvnet_probe(net, "features.13", torch.arange(24), x.expand(24, -1, -1, -1), relu=r)) for x in pictures) / 3
+            for r in ("gradient", "deconvnet", "guided")}
+    return ("likeness (size of the cosine) of 24 units' projections of one picture: " + ", ".join(f"{r} {v:.2f}" for r, v in like.items())), \
+        like["gradient"] < like["deconvnet"] < like["guided"]
+
+
+@functools.cache
+def _settling():
+    from .. import features
+
+    patches, _ = features.study.crops("test", 40)
+    return features.settling({e: features.study.at_epoch(e) for e in features.study.EPOCHS}, ["conv1", "conv2", "conv3", "conv4"], patches[::4])
+
+
+@claim("02", f"{_PAPER}, sec. 3.2", "lower layers converge within a few epochs, upper layers only after considerably more",
+       "upper layers after 40–50 of 70 epochs")
+def _lower_first():
+    epochs = _settling()[1].tolist()
+    return f"layers 1 to 4 correlate ≥ 0.9 with their end from epoch {', '.join(map(str, epochs))} of 64 on", epochs == sorted(epochs) and epochs[0] < epochs[-1]
+
+
+@claim("02", f"{_PAPER}, sec. 3.2", "… and so the lower layers learn faster", "implied")
+def _faster():
+    table = _settling()[0]
+    way = ((table - table.loc[0]) / (1 - table.loc[0])).loc[10]
+    return "share of the way from the random start covered by epoch 10: " + ", ".join(f"{v:.2f}" for v in way), \
+        bool(way.is_monotonic_decreasing and way.iloc[0] > 1.2 * way.iloc[-1])
+
+
+@functools.cache
+def _architectures():
+    """{first layer: (aliased 1, aliased 2, dead units, share of middle frequencies, accuracy) by seed}."""
+    import torch
+
+    from .. import data, features, train
+
+    study = features.study
+    x, y = study.crops("test", 40)
+    photos = torch.cat([data.photo(n, 128).mean(1, keepdim=True) for n in ("camera", "chelsea", "coffee", "brick")])
+    rows = {}
+    for first in study.FIRST:
+        for seed in study.SEEDS:
+            net = study.trained(first, seed)
+            rows.setdefault(first, []).append((
+                float(features.aliasing(net, "conv1", photos).mean()), float(features.aliasing(net, "conv2", photos).mean()),
+                int(features.dead_units(net, "relu1", x).sum()), float(features.filter_bands(net.conv1.weight.detach()).mean(0)[1]), train.accuracy(net, (x, y))))
+    return {first: torch.tensor(r) for first, r in rows.items()}
+
+
+@claim("02", f"{_PAPER}, sec. 4.1", "stride 4 in the first layer causes aliasing that stride 2 does not", "figure 6 (c), (d), by eye")
+def _aliasing():
+    big, small = _architectures().values()
+    return (f"energy beyond Nyquist: layer 1 {big[:, 0].mean():.1%} against {small[:, 0].mean():.1%}, layer 2 {big[:, 1].mean():.1%} against {small[:, 1].mean():.1%}; "
+            f"more in {int((big[:, :2] > small[:, :2]).all(1).sum())} of {len(big)} seeds"), bool((big[:, :2] > small[:, :2]).all())
+
+
+@claim("02", f"{_PAPER}, sec. 4.1", "11 × 11 filters at stride 4: dead features, and few filters for middle frequencies", "figure 6 (a), (b), by eye")
+def _dead():
+    big, small = _architectures().values()
+    return (f"dead units of 16: {big[:, 2].mean():.1f} against {small[:, 2].mean():.1f}; energy at middle frequencies {big[:, 3].mean():.0%} against {small[:, 3].mean():.0%}"), \
+        bool(big[:, 2].mean() > small[:, 2].mean() and big[:, 3].mean() < small[:, 3].mean())
+
+
+@claim("02", f"{_PAPER}, sec. 4.1", "7 × 7 at stride 2 classifies better", "top-1 error 38.4 % against 40.5 %")
+def _better():
+    big, small = (r[:, 4] for r in _architectures().values())
+    gain = small - big
+    error = float(gain.std() / len(gain) ** 0.5)
+    return f"accuracy {small.mean():.1%} against {big.mean():.1%}; gain {gain.mean():+.3f} ± {error:.3f} over {len(gain)} seeds", bool(gain.mean() > 2 * error)
+
+
+@claim("02", f"{_PAPER}, sec. 4.2", "the network localises the object: covering it costs the class most", "figure 7")
+def _occlusion():
+    import torch.nn.functional as F
+
+    from .. import features
+
+    net, scenes = _scenes()
+    hit, chance = 0, 0.0
+    rows = (scenes.labels > 0).nonzero()[:20, 0].tolist()
+    for n in rows:
+        there = scenes.masks[n, [scenes.mask_names.index(p) for p in ("wall", "roof", "door", "window", "trunk", "crown")]].any(0)
+        found = features.occlusion_maps(net, scenes.images[n:n + 1], "features.13", int(scenes.labels[n]), 14, 8)
+        touching = F.avg_pool2d(there[None, None].float(), 14, 1)[0, 0][found.tops][:, found.lefts] > 0.05
+        hit, chance = hit + int(touching.flatten()[found.probability.argmin()]), chance + float(touching.float().mean()) / len(rows)
+    return f"the costliest square touches house or trees in {hit} of {len(rows)} scenes; a square at random in {chance:.0%}", hit / len(rows) > chance + 0.25
+
+
+@functools.cache
+def _deltas():
+    """{part: (Δ in block 4, in block 5)}, features averaged over places."""
+    import torch
+
+    from .. import features
+
+    net, scenes = _scenes()
+    masks = {n: scenes.masks[:, i] for i, n in enumerate(scenes.mask_names)}
+    rows = ((masks["door"].flatten(1).sum(1) >= 12) & (masks["roof"].flatten(1).sum(1) >= 40)).nonzero()[:40, 0]
+    pixel, generator = torch.arange(64.0), torch.Generator().manual_seed(0)
+    house = sum(masks[p][rows] for p in ("wall", "roof", "door", "window")).flatten(1).float()
+    drawn = torch.multinomial(house, 1, generator=generator)[:, 0]
+    spots = {"random, on the house": torch.stack([drawn // 64, drawn % 64], 1).float(), "random, anywhere": torch.rand(len(rows), 2, generator=generator) * 64}
+    for part in ("door", "roof"):
+        m = masks[part][rows].float()
+        spots[part] = torch.stack([(m * pixel[:, None]).sum((1, 2)), (m * pixel).sum((1, 2))], 1) / m.sum((1, 2))[:, None]
+    found = {n: features.feature_changes(net, ("features.10", "features.13"), scenes.images[rows], c, 10) for n, c in spots.items()}
+    return {n: [features.inconsistency(e.mean((2, 3))) for e in by.values()] for n, by in found.items()}
+
+
+@claim("02", f"{_PAPER}, sec. 4.3", "hiding the same part changes features alike, hiding random parts does not (layer 5)", "Δ 0.07 (eyes, nose) against 0.11 (random)")
+def _correspondence():
+    found = {n: rows[0] for n, rows in _deltas().items()}
+    parts = max(found["door"], found["roof"])
+    return "block 4, averaged over places: Δ " + ", ".join(f"{n} {m:.2f}" for n, (m, _) in found.items()), \
+        all(parts[0] + 2 * (parts[1] + e) < m for n, (m, e) in found.items() if n.startswith("random"))
+
+
+@claim("02", f"{_PAPER}, sec. 4.3", "in the uppermost layer parts and random places no longer differ (layer 7)", "Δ 0.07–0.09 for all")
+def _uppermost():
+    found = {n: rows[1] for n, rows in _deltas().items()}
+    values = [found[n][0] for n in found]
+    return "block 5: Δ " + ", ".join(f"{n} {m:.2f}" for n, (m, _) in found.items()), max(values) - min(values) < 0.05
