@@ -1,0 +1,81 @@
+"""Lecture 02, sparse codes and adaptive layers: what the papers claim, measured."""
+from . import claim
+
+_2010, _2011 = "Zeiler et al. 2010", "Zeiler et al. 2011"
+
+
+@claim("02", f"{_2010}, fig. 4", "filters learned from photographs are oriented edges and bars; random filters are not",
+       "edges, to the eye")
+def _oriented():
+    import torch
+
+    from ..features import orientation
+    from ..features.photo_codes import photo_filters
+
+    learned = orientation(photo_filters().filters)[0] > 0.6
+    control = orientation(torch.randn(1000, 1, 9, 9, generator=torch.Generator().manual_seed(0)))[0] > 0.6
+    here = f"{int(learned.sum())} of {len(learned)} learned, {int(control.sum())} of {len(control)} random, have 60 % of their energy in 45°"
+    return here, bool(learned.float().mean() >= 0.5 and control.float().mean() < 0.05)
+
+
+@claim("02", f"{_2010}, sec. 3.2", "the continuation finds the minimum (p = 1) that gradient steps with shrinkage find, in few steps",
+       "β grows to its end in 6 steps")
+def _same_minimum():
+    from ..features import sparse_code
+    from ..features.edges import crops, photographs
+    from ..features.photo_codes import photo_filters
+
+    y, f = crops(photographs(), 1, 32, seed=5), photo_filters().filters
+    best = float(sparse_code(y, f, 1.0, iterations=300, record=False).objective)
+    above = {n: float(sparse_code(y, f, 1.0, method="continuation", iterations=n, record=False).objective) / best - 1 for n in (6, 100)}
+    return "; ".join(f"after {n} steps {a:.1%} above FISTA's" for n, a in above.items()), bool(above[6] < 0.01)
+
+
+@claim("02", f"{_2010}, sec. 4.3", "at less than or equal sparsity, the convolutional code denoises better than a dictionary of patches",
+       "better at every sparsity")
+def _denoising():
+    from ..features.photo_codes import denoising
+
+    table = denoising()
+    best = table.loc[table.groupby("method").psnr.idxmax()].set_index("method")
+    code, patches = best.loc["convolutional code"], best.loc["overlapping patches"]
+    here = (f"code {code.psnr:.1f} dB with {code.nonzeros:.2f} entries a pixel, overlapping patches {patches.psnr:.1f} dB with "
+            f"{patches.nonzeros:.2f}, noisy {table.psnr[0]:.1f} dB")
+    return here, bool(code.psnr > patches.psnr and code.nonzeros < patches.nonzeros)
+
+
+@claim("02", f"{_2011}, sec. 2.1", "given the switches, R and Rᵀ are linear and adjoint, also with two layers", "exact")
+def _adjoint():
+    import torch
+
+    from ..features import adaptive
+    from ..features.photo_codes import photo_layers
+
+    deep, g = photo_layers(), torch.Generator().manual_seed(0)
+    first, second = deep.layers
+    z, y = torch.randn(second.maps.shape, generator=g), torch.randn(deep.y.shape, generator=g)
+    painted, projected = adaptive.paint(z, deep.filters, [first.switches]), adaptive.project(y, deep.filters, [first.switches])
+    gap = float(((painted * y).sum() - (z * projected).sum()).abs() / (painted.norm() * y.norm()))
+    return f"the two sides of the dot-product test differ by {gap:.0e} of ‖Rz‖ ‖y‖ in float32", bool(gap < 1e-5)
+
+
+@claim("02", f"{_2011}, sec. 2.2", "the switches settle in the course of inference", "fixed once inference has converged")
+def _settle():
+    import torch
+
+    from ..features import adaptive
+    from ..features.photo_codes import photo_layers
+
+    deep = photo_layers()
+    z = 0.03 * torch.randn(deep.layers[0].maps.shape, generator=torch.Generator().manual_seed(0))
+    moved = adaptive.infer(deep.y, deep.filters[:1], lam=1.0, steps=40, z=z).history.moved
+    return f"from noise, {moved[1]:.1%} move in step 2 and {moved.iloc[-1]:.2%} in step 40", bool(moved.iloc[-1] < 0.01 < moved[1])
+
+
+@claim("02", f"{_2011}, fig. 3", "each layer reconstructs the pixels, the second from strokes it composes itself", "close to the input")
+def _reconstructs():
+    from ..features.photo_codes import photo_layers
+
+    deep = photo_layers()
+    left = [float((layer.picture - deep.y).square().sum() / deep.y.square().sum()) for layer in deep.layers]
+    return ", ".join(f"layer {i + 1}: {e:.0%} of the energy is left over" for i, e in enumerate(left)), bool(max(left) < 0.2)
