@@ -182,9 +182,9 @@ rows = {}
 for name, net in nets.items():
     rival = features.scrambled(net)  # the same numbers in each weight matrix, shuffled
     for layer in range(1, net.depth + 1):
-        answers = {"trained": features.maximize_units(net, range(48), rho, layer)[0], "shuffled weights": features.maximize_units(rival, range(48), rho, layer)[0]}
+        answers = {"trained": features.maximize_units(net, range(24), rho, layer)[0], "shuffled weights": features.maximize_units(rival, range(24), rho, layer)[0]}
         found = {which: features.agreement(x) for which, x in answers.items()}
-        rows[f"{name}, layer {layer}"] = {("mean of 48 units", k): v.mean().item() for k, v in found.items()} | {
+        rows[f"{name}, layer {layer}"] = {("mean of 24 units", k): v.mean().item() for k, v in found.items()} | {
             ("worst unit", k): v.min().item() for k, v in found.items()}
 pd.DataFrame(rows).T.style.format("{:.3f}").set_caption("cosine similarity between the answers from nine starts (1: all the same)")
 
