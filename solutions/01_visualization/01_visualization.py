@@ -65,7 +65,7 @@ from xaikit.source import show_source
 demos.get("01/playground").show()
 
 # %% [markdown]
-# The same playground without its buttons is a plain object: `Playground(…)`, `step(n)`, `losses`. So the first
+# The same playground without its buttons is a plain object: `Playground(…)`, `step(n)`, `measure()`. So the first
 # question can be answered with a table: the share of test points with the right colour after the same number of steps.
 
 # %%
@@ -74,7 +74,7 @@ for dataset in ("circle", "xor", "gauss", "spiral"):
     for activation in ("none", "tanh"):
         game = playground.Playground(dataset, noise=0.05, depth=2, units=6, activation=activation, lr=0.03)
         game.step(250)
-        rows.setdefault(dataset, {})[activation] = game.accuracy
+        rows.setdefault(dataset, {})[activation] = game.measure()[3]
 pd.DataFrame(rows).T.style.format("{:.0%}").set_caption("test points right, two hidden layers of six units")
 
 # %% [markdown]
@@ -241,7 +241,7 @@ for i in range(61):
         frames.append(dbn.rbm(1).down(v))  # the pixels' probabilities, given layer 1
     h, v = step(v, top.weight, top.hidden_bias, top.visible_bias, 3, torch.rand(12, 200, generator=generator), torch.rand(12, 200, generator=generator))
 axes = plot.grid(torch.cat(frames).view(-1, 28, 28), columns=12, size=0.85,
-                 titles=[f"after {n} steps" if i == 0 else "" for n in (0, 1, 5, 60) for i in range(12)])
+                 titles=[f"step {n}" if i == 0 else "" for n in (0, 1, 5, 60) for i in range(12)])
 plot.describe(axes[0], "Four rows of twelve chains: faint scribbles at first, digit-like shapes after one step, mostly readable digits after five and sixty steps.")
 
 # %% [markdown]

@@ -19,7 +19,7 @@ from .canvas import SCALE, Canvas
 
 SETS = ("circle", "xor", "gauss", "spiral")
 ACTIVATIONS = {"tanh": nn.Tanh, "ReLU": nn.ReLU, "sigmoid": nn.Sigmoid, "none": nn.Identity}
-COUNT, BATCH, HALF = 200, 32, 1.2  # points to train on (and as many to test), points per step, half the picture's side
+COUNT, BATCH, EVERY, HALF = 200, 32, 5, 1.2  # points to train on and to test on, per step, steps per loss, half the plane's side
 FINE, COARSE, UNIT, SIDE = 80, 40, 40, 244  # grid points per side (output, unit), page pixels per side (unit, output)
 TOP, LEFT, RIGHT, MIDDLE = 34, 24, 636, 234  # the output's corner, where the inputs stand, the height that units lie around
 
@@ -52,7 +52,7 @@ class Playground:
     """A network of ``depth`` hidden layers of ``units`` units, trained with Adam on ``points(dataset, noise)``.
 
     ``step(n)`` takes n batches of 32 points, ``picture()`` draws what each unit says of the plane, ``losses`` is a list
-    of (step, loss on the training points, on the test points), in nats.  ``l2`` is the weight decay.
+    of (step, loss on the training points, on the test points), in nats, at every fifth step.  ``l2`` is the weight decay.
     """
 
     def __init__(self, dataset="spiral", noise=0.05, depth=3, units=6, activation="tanh", lr=0.02, l2=0.0, seed=0):
@@ -67,10 +67,10 @@ class Playground:
         self.activation = ACTIVATIONS[activation]()
         parameters = [p for linear in self.linears for p in linear.parameters()]
         self.optimizer = torch.optim.Adam(parameters, lr, weight_decay=l2, fused=True)
-        self.steps, self.losses, self.accuracy = 0, [], 0.0
+        self.steps = 0
         self.dots = _dots(self.train, self.test)
         self.rows = torch.empty(0, dtype=torch.long)
-        self._measure()
+        self.losses = [self.measure()[:3]]
 
     def layers(self, x):
         """What every layer says of points (N, 2): one (N, units) per hidden layer, and the output (N, 1) before its sigmoid."""
@@ -90,15 +90,16 @@ class Playground:
                 self.optimizer.zero_grad()
                 loss.backward()
             self.optimizer.step()
-        self.steps += n
-        self._measure()
+            self.steps += 1
+            if self.steps % EVERY == 0:  # however many steps are asked for at once
+                self.losses.append(self.measure()[:3])
 
     @torch.no_grad()
-    def _measure(self):
+    def measure(self):
+        """(step, training loss, test loss, share of test points right) as it stands."""
         said = self.layers(torch.cat([self.train[0], self.test[0]]))[-1][:, 0].split(COUNT)
         losses = [float(F.binary_cross_entropy_with_logits(s, y)) for s, (_, y) in zip(said, (self.train, self.test), strict=True)]
-        self.losses.append((self.steps, *losses))
-        self.accuracy = float(((said[1] > 0) == (self.test[1] > 0.5)).float().mean())
+        return self.steps, *losses, float(((said[1] > 0) == (self.test[1] > 0.5)).float().mean())
 
     @torch.no_grad()
     def surfaces(self):
@@ -140,8 +141,8 @@ class Playground:
     def _curve(self, board):
         """The two losses so far, from 0 to 1 nat, and the numbers of now."""
         x, y, width, height = RIGHT, TOP + SIDE + 26, SIDE, 74
-        step, train, test = self.losses[-1]
-        table = np.array(self.losses[::max(1, len(self.losses) // 240)] + [self.losses[-1]])
+        step, train, test, right = self.measure()
+        table = np.array([*self.losses[::max(1, len(self.losses) // 240)], (step, train, test)])
         across = x + width * table[:, 0] / max(step, 1)
         for values, color in ((table[:, 1], plot.COLORS[0]), (table[:, 2], plot.COLORS[1])):
             down = y + height * (1 - values.clip(0, 1))
@@ -149,7 +150,7 @@ class Playground:
         board.text(x, y + height + 8, f"loss  train {train:.3f}", 11, plot.COLORS[0])
         board.text(x + 110, y + height + 8, f"test {test:.3f}", 11, plot.COLORS[1])
         board.text(x + width, y + height + 8, f"step {step}", 11, plot.MUTED, anchor="ra")
-        board.text(x, TOP - 10, f"output: {self.accuracy:.0%} of the test points right", 11.5, bold=True, anchor="ls")
+        board.text(x, TOP - 10, f"output: {right:.0%} of the test points right", 11.5, bold=True, anchor="ls")
 
 
 @functools.cache
