@@ -65,7 +65,7 @@ def test_inference_lowers_its_cost_and_the_switches_settle():
     start = 0.03 * rand(3, 6, 24, 24, seed=2)
     layer = adaptive.infer(y, [f], lam=1.0, steps=150, z=start)
     h = layer.history
-    assert h.objective.iloc[-1] < 0.8 * h.objective.iloc[0]
+    assert h.objective.iloc[-1] < 0.9 * h.objective.iloc[0]
     assert h.moved[1:4].max() > 0.005 and h.moved.iloc[-10:].mean() < 0.3 * h.moved[1:4].mean()
     assert torch.equal(unpool(layer.pooled, layer.switches), layer.maps), "one entry of every block is left"
     torch.testing.assert_close(layer.picture, paint(layer.maps, [f]), atol=1e-4, rtol=0)

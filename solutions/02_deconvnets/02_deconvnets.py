@@ -154,8 +154,9 @@ pd.DataFrame({name: {"objective": float(run.objective), "above the best": f"{flo
 # %% [markdown]
 # **What to see.** All three end within one per cent of each other (grey line), as they must where $p=1$ makes the problem
 # convex. The continuation falls fast at first, and then only as fast as $\beta$ grows slowly: a schedule of a few steps, as the paper uses,
-# stops earlier. FISTA came after the paper's idea and is simply better for $p=1$. For $p<1$ there are many minima, and
-# the continuation's slow start is what helps to find a good one:
+# stops earlier. FISTA, of 2009, is simply better for $p=1$. For $p<1$ momentum may climb, and there are many minima; which one is reached depends
+# on the way. Below, ISTA's are the lower ones. The continuation begins with a loose tie and a high bar for every stroke; it ends
+# with very few strokes, and more of the picture left over:
 
 # %%
 rows = {}
