@@ -185,7 +185,7 @@ def test_a_demo_that_plays_is_pure_and_quick(name):
     one.step(30)
     for _ in range(6):
         two.step(5)
-    assert type(one.picture()) is bytes and one.picture()[:2] == b"\xff\xd8"
+    assert type(one.picture()) is bytes and one.picture() == two.picture()
     taken = []
     for _ in range(12):
         start = time.process_time()
