@@ -150,6 +150,23 @@ def test_it_stops_where_the_thing_is_finished():
     asyncio.run(main())
 
 
+def test_it_does_not_play_for_ever_to_a_page_that_was_closed(monkeypatch):
+    monkeypatch.setattr("xaikit.widgets.play.LONGEST", 0.3)
+
+    async def main():
+        player = play(Counter, alt="x")
+        player.play()
+        await asyncio.sleep(0.8)
+        assert not player.playing and "press play" in player.status.value and player.drawn > 3
+        at = player.thing.at
+        player.play()
+        await asyncio.sleep(0.15)
+        assert player.thing.at > at
+        player.close()
+
+    asyncio.run(main())
+
+
 class Breaks(Counter):
     def __init__(self, limit):
         if limit == 9:

@@ -18,6 +18,7 @@ from . import Control, Slider, _frontend_loop, _remember, close, to_jpeg
 
 __all__ = ["Player", "play"]
 GAP = 0.008  # seconds between two pictures, at least: in them the kernel reads what the page sent
+LONGEST = 600.0  # seconds that it plays for one press of the button: a page that was closed tells nobody
 SAYS = 0.25  # seconds between two updates of the line that says how fast it goes
 
 
@@ -34,6 +35,7 @@ class Player(ipywidgets.VBox):
         self.seconds, self.playing, self.thing = 0.0, False, None
         self._quiet = self._waiting = False
         self._loop = self._timer = None
+        self._begun = 0.0
         self._since = (0.0, 0)  # when the line of the speed was written last, and how many pictures there were then
         self.controls = {name: spec.widget(name) for name, spec in self._specs.items()}
         self.speed = speed.widget("speed")
@@ -82,7 +84,8 @@ class Player(ipywidgets.VBox):
         if self.playing:
             return
         self._loop = self._loop or _main_loop()
-        self.playing, self._since = True, (time.perf_counter(), self.drawn)
+        self.playing, self._begun = True, time.perf_counter()
+        self._since = (self._begun, self.drawn)
         self.buttons["play"].description = "❚❚ pause"
         self._loop.add_callback(self._start)
 
@@ -169,6 +172,10 @@ class Player(ipywidgets.VBox):
                 self.pause()
                 return
             now = time.perf_counter()
+            if now - self._begun > LONGEST:
+                self.pause()
+                self._say(f"paused after {LONGEST / 60:.0f} minutes: press play to go on")
+                return
             if now - self._since[0] > SAYS:
                 self._say(f"{(self.drawn - self._since[1]) / (now - self._since[0]):.0f} pictures a second")
                 self._since = (now, self.drawn)
