@@ -70,7 +70,7 @@ def _digits(about, build, **fit):
 
 def _unlabelled(about, widths, learn, measure, measured, **fit):
     return Recipe(about, "data.digits", lambda: belief.Stack(widths), lambda: data.digits(split="train"),
-                  lambda: data.digits(split="test"), fit, jiggle, learn=learn, measure=measure, measured=measured, spread=5.0)
+                  lambda: data.digits(split="test"), fit, jiggle, learn=learn, measure=measure, measured=measured, spread=3.0)
 
 
 def _reconstruction(network, test):
