@@ -138,7 +138,7 @@ print(f"mean share: learned {share.mean():.2f}, random {control.mean():.2f}")
 # %%
 y = features.edges.crops(features.edges.photographs(), 1, 32, seed=5)
 runs = {name: features.sparse_code(y, learned.filters, lam=1.0, method=method, iterations=steps) for name, method, steps in (
-    ("FISTA", "fista", 300), ("ISTA", "ista", 1200), ("continuation", "continuation", 900))}
+    ("FISTA", "fista", 300), ("ISTA", "ista", 1500), ("continuation", "continuation", 1000))}
 best = min(float(run.objective) for run in runs.values())
 fig, axes = plot.subplots(1, 2, size=(9.6, 3.2))
 for ax, column, label in zip(axes, ("iteration", "seconds"), ("iteration", "CPU time in seconds"), strict=True):
@@ -153,8 +153,8 @@ pd.DataFrame({name: {"objective": float(run.objective), "above the best": f"{flo
 
 # %% [markdown]
 # **What to see.** All three end within one per cent of each other (grey line), as they must where $p=1$ makes the problem
-# convex. The continuation falls fast at first, and then only as fast as $\beta$ grows slowly: a schedule of a few steps, as the paper uses,
-# stops earlier. FISTA, of 2009, is simply better for $p=1$. For $p<1$ momentum may climb, and there are many minima; which one is reached depends
+# convex. But the continuation needs many steps for that: while $\beta$ is small, $x$ is far from $z$, and
+# when it is large, $z$ moves little, so that $\beta$ must grow slowly. With a few steps it stops well above the others. FISTA, of 2009, is simply better for $p=1$. For $p<1$ momentum may climb, and there are many minima; which one is reached depends
 # on the way. Below, ISTA's are the lower ones. The continuation begins with a loose tie and a high bar for every stroke; it ends
 # with very few strokes, and more of the picture left over:
 
@@ -162,7 +162,7 @@ pd.DataFrame({name: {"objective": float(run.objective), "above the best": f"{flo
 rows = {}
 for p in (1.0, 0.8, 0.5):
     for method in ("ista", "continuation"):
-        run = features.sparse_code(y, learned.filters, lam=1.0, p=p, method=method, iterations=200)
+        run = features.sparse_code(y, learned.filters, lam=1.0, p=p, method=method, iterations=100)
         rows[f"p = {p:g}", method] = {"objective": float(run.objective), "nonzero entries": int((run.maps != 0).sum()),
                                       "left of y": float((run.picture - y).square().sum() / y.square().sum())}
 pd.DataFrame(rows).T.round(3)
@@ -215,7 +215,7 @@ denoised.groupby("method", sort=False).apply(lambda g: g.loc[g.psnr.idxmax(), ["
 # %%
 clean, noisy = features.photo_codes.noisy_photographs()
 best_lam = float(denoised[denoised.method == "convolutional code"].sort_values("psnr").setting.iloc[-1])
-code = features.sparse_code(noisy[:2], learned.filters, best_lam, iterations=90, smooth=0.3 * best_lam)
+code = features.sparse_code(noisy[:2], learned.filters, best_lam, iterations=60, smooth=0.3 * best_lam)
 fig = plot.grid([x for i in range(2) for x in (clean[i], noisy[i], code.picture[i])], ["clean", "noisy", "convolutional code"] * 2, columns=6, size=1.7)[0].figure
 plot.describe(fig, "Two pictures, each clean, with noise, and after the convolutional code: edges kept, grain gone.")
 
@@ -315,7 +315,7 @@ fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.2))
 moved, goal = {}, {}
 for name, start in states.items():
     z = start * torch.randn(first.maps.shape, generator=torch.Generator().manual_seed(0))
-    history = features.adaptive.infer(deep.y, deep.filters[:1], lam=1.0, steps=60, z=z).history
+    history = features.adaptive.infer(deep.y, deep.filters[:1], lam=1.0, steps=40, z=z).history
     moved[name], goal[name] = (history.step[1:], history.moved[1:].clip(1e-4)), (history.step, history.objective)
 plot.curves(moved, ax=left, xlabel="step of ISTA", ylabel="share of switches that moved", log="y")
 plot.curves(goal, ax=right, xlabel="step of ISTA", ylabel="C₁, summed over pictures", log="y")
@@ -389,8 +389,10 @@ show_source(features.deconvnet_probe)
 # network that says whether a house or trees stand in a drawn landscape of 64 × 64 pixels. `features.unpool` is the scatter of section 3.
 
 # %%
-cnn, scenes = zoo.load("scenes-cnn"), data.scenes(300, seed=2)
 show_source(features.unpool)
+
+# %%
+cnn, scenes = zoo.load("scenes-cnn"), data.scenes(300, seed=2)
 
 
 def written_out(x, unit):
@@ -542,7 +544,7 @@ plot.describe(axes[0], "Four pictures with trees and below them the projections 
 
 # %%
 cuts = pd.concat({r: features.relu_cuts(cnn, "features.10", 29, x, where, r).set_index("layer") for r in ways}, names=["rule"])
-cuts.style.format("{:.0%}")
+(100 * cuts).round().astype(int).add_suffix(" (%)")
 
 # %% [markdown]
 # **What to see.** At the first ReLU under the unit nothing is cut: one positive activation arrives, and its ReLU is open. From the next one on, all rules
@@ -636,14 +638,16 @@ squeezenet_layers()
 
 # %%
 show_source(features.study.fit)
+
+# %%
 patches, labels = features.study.crops("test", 40)
 stages = {e: features.study.at_epoch(e) for e in features.study.EPOCHS}
 final = stages[64]
 # the strongest unit of each of two layers, by the end
-followed = {layer: int(features.responses(final, layer, patches).transpose(0, 1).flatten(1).amax(1).argmax()) for layer in ("relu2", "relu4")}
+followed = {layer: int(features.responses(final, layer, patches[::2]).transpose(0, 1).flatten(1).amax(1).argmax()) for layer in ("relu2", "relu4")}
 rows, titles = [], []
 for layer, unit in followed.items():
-    each = {e: features.top_projections(model, layer, unit, patches, k=1) for e, model in stages.items() if e > 0}
+    each = {e: features.top_projections(model, layer, unit, patches[::2], k=1) for e, model in stages.items() if e > 0}
     rows += [t.patches[0] for t, _ in each.values()] + [p[0] for _, p in each.values()]
     titles += [f"{layer}, {e}" for e in each] + [f"n° {int(t.indices[0])}" for t, _ in each.values()]
 axes = plot.grid(rows, titles, columns=8, size=1.25, signed=([False] * 8 + [True] * 8) * 2)
@@ -688,6 +692,8 @@ print("test accuracy:", {e: round(train.accuracy(m, (patches, labels)), 2) for e
 
 # %%
 show_source(features.aliasing)
+
+# %%
 show_source(features.dense_maps)
 
 # %% [markdown]
@@ -764,6 +770,8 @@ for first in study.FIRST:
 
 # %%
 show_source(features.occlusion_maps)
+
+# %%
 picture = scenes.images[scenes.labels == 3][:1]
 seen = features.occlusion_maps(cnn, picture, "features.13", 3, size=14, stride=5)
 projected = features.deconvnet_probe(cnn, "features.13", seen.unit, picture)
