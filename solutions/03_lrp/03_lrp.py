@@ -41,28 +41,33 @@ from xaikit.source import show_source
 # %% [markdown]
 # ## 1 · A score as a sum
 #
-# Let $f:\mathbb R^V\to\mathbb R$ be a classifier's score for an image $x$ with $V$ pixels: $f(x)>0$ says that what was learned
+# Let $f:\mathbb R^V\to\mathbb R$ be a classifier's score for an image $x$ with $V$ pixels: $f(x)>0$ says that
+# what was learned
 # is there, $f(x)<0$ that it is not. A **decomposition** writes the score as a sum over the pixels,
 #
 # $$f(x)\approx\sum_{d=1}^V R_d .$$
 #
-# $R_d$ is the **relevance** of pixel $d$. The **sign convention**: $R_d>0$ is evidence *for* the structure, $R_d<0$ evidence
+# $R_d$ is the **relevance** of pixel $d$. The **sign convention**: $R_d>0$ is evidence *for* the structure,
+# $R_d<0$ evidence
 # *against* it. If the classifier works in layers $l$, with a vector of values in each, the paper asks for relevances
 # $R^{(l)}_d$ of all of them whose sum is the same in every layer, a **conservation law**:
 #
 # $$f(x)=\dots=\sum_d R^{(l+1)}_d=\sum_d R^{(l)}_d=\dots=\sum_d R^{(1)}_d .$$
 #
-# **Claim** (the paper, “pixel-wise decomposition as a general concept”). Conservation alone is neither unique nor worth
+# **Claim** (the paper, “pixel-wise decomposition as a general concept”). Conservation alone is neither unique nor
+# worth
 # anything. The counterexample is a classifier with one layer,
 #
 # $$f(x)=b+\sum_d\alpha_d\,\phi_d(x_d),$$
 #
-# where each pixel passes through its own function $\phi_d$, gets the weight $\alpha_d$, and $b$ is a bias. Two decompositions of it:
+# where each pixel passes through its own function $\phi_d$, gets the weight $\alpha_d$, and $b$ is a bias. Two
+# decompositions of it:
 #
 # $$R_d=f(x)\,\frac{|\alpha_d\phi_d(x_d)|}{\sum_{d'}|\alpha_{d'}\phi_{d'}(x_{d'})|}\ \text{(and $\tfrac bV$ where all terms are 0)}
 # \qquad\text{against}\qquad R_d=\frac bV+\alpha_d\,\phi_d(x_d).$$
 #
-# Both add up to $f(x)$. In the first, every pixel has the sign of the prediction: everything is for it, nothing ever speaks
+# Both add up to $f(x)$. In the first, every pixel has the sign of the prediction: everything is for it, nothing
+# ever speaks
 # against. Six numbers show it, each with a function of its own:
 
 # %%
@@ -83,16 +88,20 @@ def by_term(terms, b):
 
 
 terms = alpha * np.array([p(v) for p, v in zip(phi, x, strict=True)])
-table = pd.DataFrame({"α φ(x)": terms, "∝ |α φ(x)|": by_size(terms, b), "b/V + α φ(x)": by_term(terms, b)},
-                     index=[f"pixel {d + 1}" for d in range(6)])
+table = pd.DataFrame(
+    {"α φ(x)": terms, "∝ |α φ(x)|": by_size(terms, b), "b/V + α φ(x)": by_term(terms, b)},
+    index=[f"pixel {d + 1}" for d in range(6)],
+)
 print(f"f(x) = {b + terms.sum():.3f}; the sums are", *(f"{table[c].sum():.3f}" for c in table.columns[1:]))
 table.round(3)
 
 # %% [markdown]
 # Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, and pixel 4 most after pixel 1.
 #
-# **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits, for which $\phi_d(x_d)=x_d$
-# and $f>0$ means “four”. The four that it finds hardest, and below what happens to its score if the twenty pixels that a decomposition likes best are made black.
+# **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits, for
+# which $\phi_d(x_d)=x_d$
+# and $f>0$ means “four”. The four that it finds hardest, and below what happens to its score if the twenty pixels
+# that a decomposition likes best are made black.
 
 # %%
 pair = data.digits(split="train")
@@ -113,30 +122,53 @@ def without_best(relevance, count=20):
     return weights @ kept + offset
 
 
-axes = plot.grid([four.reshape(1, 28, 28), *(m.reshape(28, 28) for m in maps.values())], signed=[False, True, True], size=2.1, titles=["a four", *maps])
-plot.describe(axes[0], "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever there is ink; "
-              "then the terms themselves, red where ink speaks for a four and blue where it speaks for a nine.")
+axes = plot.grid(
+    [four.reshape(1, 28, 28), *(m.reshape(28, 28) for m in maps.values())],
+    signed=[False, True, True],
+    size=2.1,
+    titles=["a four", *maps],
+)
+plot.describe(
+    axes[0],
+    "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever there is ink; "
+    "then the terms themselves, red where ink speaks for a four and blue where it speaks for a nine.",
+)
 score = weights @ four + offset
-pd.DataFrame({n: {"f(x)": score, "Σ R": m.sum(), "ink with R < 0": (m[four > 0.1] < 0).mean(), "f without its 20 best": without_best(m)}
-              for n, m in maps.items()}).T.round(2)
+pd.DataFrame(
+    {
+        n: {
+            "f(x)": score,
+            "Σ R": m.sum(),
+            "ink with R < 0": (m[four > 0.1] < 0).mean(),
+            "f without its 20 best": without_best(m),
+        }
+        for n, m in maps.items()
+    }
+).T.round(2)
 
 # %% [markdown]
-# **What to see.** Both maps have the same sum. The first is red wherever there is ink and cannot tell which strokes make it a four
-# and which look like a nine; taking away what it likes best removes arguments of both kinds. The second names them, and taking away *its* best pixels
+# **What to see.** Both maps have the same sum. The first is red wherever there is ink and cannot tell which
+# strokes make it a four
+# and which look like a nine; taking away what it likes best removes arguments of both kinds. The second names
+# them, and taking away *its* best pixels
 # costs more of the score. Conservation is a check on the books, not on the truth of what is in them.
 
 # %% [markdown]
 # ## 2 · Relevance travels in messages
 #
-# **Claim** (the paper, “layer-wise relevance propagation”). A classifier made of neurons can be decomposed with one rule for each connection.
+# **Claim** (the paper, “layer-wise relevance propagation”). A classifier made of neurons can be decomposed with
+# one rule for each connection.
 #
-# The slides' network has seven neurons: inputs 1, 2, 3, hidden neurons 4, 5, 6, and the output 7. On the way up neuron $i$ sends
-# $a_iw_{ik}$ to neuron $k$, its **activation** times the weight between them. On the way down every neuron $k$ sends a **message**
+# The slides' network has seven neurons: inputs 1, 2, 3, hidden neurons 4, 5, 6, and the output 7. On the way up
+# neuron $i$ sends
+# $a_iw_{ik}$ to neuron $k$, its **activation** times the weight between them. On the way down every neuron $k$
+# sends a **message**
 # $R_{i\leftarrow k}$ to each of its inputs $i$. Two assumptions make a conservation law of it:
 #
 # $$R_i=\sum_{k:\,i\text{ feeds }k}R_{i\leftarrow k}\qquad\text{and}\qquad R_k=\sum_{i:\,i\text{ feeds }k}R_{i\leftarrow k}.$$
 #
-# A neuron's relevance is what it receives, and what it has it hands on. Then the sum over a layer is the sum over all edges below it,
+# A neuron's relevance is what it receives, and what it has it hands on. Then the sum over a layer is the sum over
+# all edges below it,
 # counted from above or from below: $\sum_kR_k=\sum_k\sum_iR_{i\leftarrow k}=\sum_i\sum_kR_{i\leftarrow k}=\sum_iR_i$.
 #
 # **Formula.** In which proportions? As the neuron was fed:
@@ -150,23 +182,30 @@ show_source(lecture03_messages.messages)
 a, z = lecture03_messages.forward((1.0, 0.5, 1.5))
 relevance, sent = lecture03_messages.messages(a, z)
 for (i, k), r in sent.items():
-    print(f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * lecture03_messages.EDGES[i, k]:+.2f} of {z[k]:+.2f}")
+    print(
+        f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * lecture03_messages.EDGES[i, k]:+.2f} of {z[k]:+.2f}"
+    )
 sums = [sum(relevance[n] for n in layer) for layer in lecture03_messages.LAYERS]
 print("\nlayer sums, from the inputs up:", ", ".join(f"{v:.6f}" for v in sums))
 
 # %% [markdown]
-# **What to see.** The sign of a message turns round where a neuron fired *against* the trend of the one above it: neuron 6 pulls the output down, so
-# it receives negative relevance, and what drove it (input 3) inherits that, while what held it back (input 2) is rewarded.
+# **What to see.** The sign of a message turns round where a neuron fired *against* the trend of the one above it:
+# neuron 6 pulls the output down, so
+# it receives negative relevance, and what drove it (input 3) inherits that, while what held it back (input 2) is
+# rewarded.
 #
-# **Try it.** Left, what goes up; right, the relevance that comes down, on every edge. Move an input until a hidden neuron dies: its
+# **Try it.** Left, what goes up; right, the relevance that comes down, on every edge. Move an input until a
+# hidden neuron dies: its
 # edges go grey and its share is passed to the others. With biases, a part of the relevance stays with them.
 
 # %% tags=["demo"]
 demos.get("03/messages").show()
 
 # %% [markdown]
-# **No derivative is needed.** The formula uses activations and weights only, so it also works where a neuron is a step or a sign and the
-# gradient is 0 everywhere. Here the hidden neurons return $\operatorname{sign}(z)$; the rule for such a layer is to let relevance pass:
+# **No derivative is needed.** The formula uses activations and weights only, so it also works where a neuron is a
+# step or a sign and the
+# gradient is 0 everywhere. Here the hidden neurons return $\operatorname{sign}(z)$; the rule for such a layer is
+# to let relevance pass:
 
 
 # %%
@@ -178,17 +217,27 @@ class Sign(torch.nn.Module):
 
 
 torch.manual_seed(0)
-jumps = torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), Sign(), torch.nn.Linear(4, 1, bias=False)).double()
+jumps = torch.nn.Sequential(
+    torch.nn.Linear(3, 4, bias=False), Sign(), torch.nn.Linear(4, 1, bias=False)
+).double()
 point = torch.tensor([[1.0, 0.5, 1.5]], dtype=torch.float64)
 found = attribution.lrp(jumps, point, 0, rules={Sign: attribution.Pass(), "*": attribution.Epsilon(0)})
 print(f"f(x) = {jumps(point).item():.6f}")
-print("gradient:", attribution.gradient(jumps, point, 0)[0].tolist(), "  LRP:", found[0].numpy().round(3), f"  Σ R = {found.sum().item():.6f}")
+print(
+    "gradient:",
+    attribution.gradient(jumps, point, 0)[0].tolist(),
+    "  LRP:",
+    found[0].numpy().round(3),
+    f"  Σ R = {found.sum().item():.6f}",
+)
 
 # %% [markdown]
 # ## 3 · Rules, and where the relevance goes
 #
-# From here on, $x_i$ are the inputs of a layer, $z_{ij}=x_iw_{ij}$ their contributions to neuron $j$, $z_j=\sum_iz_{ij}+b_j$ what the neuron adds up, bias
-# included, and $x_j=g(z_j)$ its activation. A **rule** says how $R_j$ is shared among the inputs. Two things get in the way of the
+# From here on, $x_i$ are the inputs of a layer, $z_{ij}=x_iw_{ij}$ their contributions to neuron $j$,
+# $z_j=\sum_iz_{ij}+b_j$ what the neuron adds up, bias
+# included, and $x_j=g(z_j)$ its activation. A **rule** says how $R_j$ is shared among the inputs. Two things get
+# in the way of the
 # formula above: a denominator near 0 sends gigantic messages, and a bias is no input that could take its share.
 #
 # **The ε-rule** (the paper, eq. 58) adds a **stabiliser** $\varepsilon\ge0$ that moves the denominator away from 0:
@@ -199,7 +248,8 @@ print("gradient:", attribution.gradient(jumps, point, 0)[0].tolist(), "  LRP:", 
 #
 # $$\sum_iR_{i\leftarrow j}=R_j\Big(1-\frac{b_j\pm\varepsilon}{z_j\pm\varepsilon}\Big):$$
 #
-# the bias keeps $b_j/(z_j\pm\varepsilon)$ of it, the stabiliser $\pm\varepsilon/(z_j\pm\varepsilon)$. One neuron, and the formula beside what the library does:
+# the bias keeps $b_j/(z_j\pm\varepsilon)$ of it, the stabiliser $\pm\varepsilon/(z_j\pm\varepsilon)$. One neuron,
+# and the formula beside what the library does:
 
 # %%
 neuron = torch.nn.Linear(3, 1).double()
@@ -210,31 +260,52 @@ z, b = neuron(inputs).item(), neuron.bias.item()
 rows = {}
 for eps in (0.0, 0.1, 1.0, 100.0):
     kept = attribution.relevance_budget(neuron, inputs, 0, attribution.Epsilon(eps)).iloc[0]
-    rows[f"ε = {eps:g}"] = {"R_j": z, **kept[["input", "bias", "stabiliser"]], "formula": z * (1 - (b + eps) / (z + eps))}
+    rows[f"ε = {eps:g}"] = {
+        "R_j": z,
+        **kept[["input", "bias", "stabiliser"]],
+        "formula": z * (1 - (b + eps) / (z + eps)),
+    }
 pd.DataFrame(rows).T.round(4)
 
 # %% [markdown]
-# `relevance_budget` does the books of a whole network: what reaches the input, what biases keep, what stabilisers keep; the three add up to the score.
+# `relevance_budget` does the books of a whole network: what reaches the input, what biases keep, what stabilisers
+# keep; the three add up to the score.
 # With a very large ε nothing gets through: the paper says so, and the last row shows it.
 #
-# **Picture.** The fraction that is passed on, as a function of $z_j$. Left with no bias: ε takes most where the neuron is undecided. Right with the bias
-# $b_j=0.3$: between 0 and the bias the fraction is negative, and just left of 0 it exceeds 1, without bound if ε is 0: this is what ε is for.
+# **Picture.** The fraction that is passed on, as a function of $z_j$. Left with no bias: ε takes most where the
+# neuron is undecided. Right with the bias
+# $b_j=0.3$: between 0 and the bias the fraction is negative, and just left of 0 it exceeds 1, without bound if ε
+# is 0: this is what ε is for.
 
 # %%
 zs = np.linspace(-2, 2, 801)
 sign = np.where(zs >= 0, 1, -1)
 fig, axes = plot.subplots(1, 2, size=(9.6, 3.2), sharey=True)
 for ax, bias in zip(axes, (0.0, 0.3), strict=True):
-    shares = {f"ε = {e:g}": np.where(np.arange(801) == 400, np.nan, 1 - (bias + e * sign) / (zs + e * sign)) for e in (0.01, 0.1, 0.5)}
-    plot.curves(shares, x=zs, ax=ax, xlabel="what the neuron adds up, $z_j$", ylabel="share of $R_j$ passed on", title=f"bias $b_j$ = {bias:g}")
+    shares = {
+        f"ε = {e:g}": np.where(np.arange(801) == 400, np.nan, 1 - (bias + e * sign) / (zs + e * sign))
+        for e in (0.01, 0.1, 0.5)
+    }
+    plot.curves(
+        shares,
+        x=zs,
+        ax=ax,
+        xlabel="what the neuron adds up, $z_j$",
+        ylabel="share of $R_j$ passed on",
+        title=f"bias $b_j$ = {bias:g}",
+    )
     ax.set_ylim(-1, 3)
-plot.describe(fig, "The share of a neuron's relevance that is passed on against z, for three stabilisers. Without bias it dips to 0 at z = 0. With a bias of "
-              "0.3 it is negative between 0 and 0.3 and larger than 1 left of 0, where small stabilisers let it grow large.")
+plot.describe(
+    fig,
+    "The share of a neuron's relevance that is passed on against z, for three stabilisers. Without bias it dips to 0 at z = 0. With a bias of "
+    "0.3 it is negative between 0 and 0.3 and larger than 1 left of 0, where small stabilisers let it grow large.",
+)
 
 # %% [markdown]
 # ### Exercise 3.1 — the ε-rule ★☆☆ · 10 min · 2 points
 #
-# Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, J), biases `b` (J,), relevance of the outputs `R` (N, J)
+# Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, J), biases `b`
+# (J,), relevance of the outputs `R` (N, J)
 # → relevance of the inputs (N, I). Mind a neuron whose $z_j$ is exactly 0.
 
 
@@ -254,7 +325,8 @@ check("3.1", lrp_epsilon)
 # %% [markdown]
 # ### Exercise 3.3 — where relevance leaks ★★☆ · 8 min · 2 points
 #
-# Predict the sum before you compute a single message: write `passed_on(z, b, R, eps)`, how much a layer under the ε-rule hands on in all, per row,
+# Predict the sum before you compute a single message: write `passed_on(z, b, R, eps)`, how much a layer under the
+# ε-rule hands on in all, per row,
 # from `z`, `R` (N, J) and `b` (J,) → (N,).
 
 
@@ -271,18 +343,23 @@ def passed_on(z, b, R, eps):
 check("3.3", passed_on)
 
 # %% [markdown]
-# **The αβ-rule** (the paper, eq. 60) needs no stabiliser, because it never lets positive and negative contributions cancel. With $z^+$ for the positive part and $z^-$ for
+# **The αβ-rule** (the paper, eq. 60) needs no stabiliser, because it never lets positive and negative
+# contributions cancel. With $z^+$ for the positive part and $z^-$ for
 # the negative one, and the bias split alike,
 #
 # $$R_{i\leftarrow j}=R_j\Big(\alpha\frac{z_{ij}^+}{z_j^+}+\beta\frac{z_{ij}^-}{z_j^-}\Big),\qquad\alpha+\beta=1,\ \beta\le0.$$
 #
-# $\alpha$ weighs what speaks for, $\beta$ what speaks against; $\alpha=1$ shows only what speaks for. The library refuses pairs that do not add up to 1. The paper's own
-# example is $\alpha=\beta=\frac12$, whose leak it states: $\sum_iR_{i\leftarrow j}=R_j\big(1-\frac{b_j^+}{2z_j^+}-\frac{b_j^-}{2z_j^-}\big)$. Your function can test it:
+# $\alpha$ weighs what speaks for, $\beta$ what speaks against; $\alpha=1$ shows only what speaks for. The library
+# refuses pairs that do not add up to 1. The paper's own
+# example is $\alpha=\beta=\frac12$, whose leak it states: $\sum_iR_{i\leftarrow
+# j}=R_j\big(1-\frac{b_j^+}{2z_j^+}-\frac{b_j^-}{2z_j^-}\big)$. The exercise's
+# function will test it.
 
 # %% [markdown]
 # ### Exercise 3.2 — the αβ-rule ★★☆ · 15 min · 3 points
 #
-# Write `lrp_alpha_beta(a, W, b, R, alpha)` with $\beta=1-\alpha$ for one dense layer; shapes as in 3.1. Inputs may be negative. Where nothing has a sign, there is nothing to share
+# Write `lrp_alpha_beta(a, W, b, R, alpha)` with $\beta=1-\alpha$ for one dense layer; shapes as in 3.1. Inputs
+# may be negative. Where nothing has a sign, there is nothing to share
 # on that side.
 
 
@@ -308,33 +385,65 @@ z = a[:, :, None] * W
 plus, minus = z.clamp(min=0).sum(1) + b.clamp(min=0), z.clamp(max=0).sum(1) + b.clamp(max=0)
 formula = (R * (1 - b.clamp(min=0) / (2 * plus) - b.clamp(max=0) / (2 * minus))).sum(1)
 passed = answer("3.2")(a, W, b, R, 0.5).sum(1)
-print("α = β = ½, passed on in four rows:", passed.numpy().round(4), "  by the formula:", formula.numpy().round(4))
+print(
+    "α = β = ½, passed on in four rows:",
+    passed.numpy().round(4),
+    "  by the formula:",
+    formula.numpy().round(4),
+)
 try:
     attribution.AlphaBeta(2, 1)
 except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# **Picture.** A handwritten three under ε and under αβ with growing α. Red is evidence for a three. `digits-cnn` has three convolutions, average pooling and a linear layer.
+# **Picture.** A handwritten three under ε and under αβ with growing α. Red is evidence for a three. `digits-cnn`
+# has three convolutions, average pooling and a linear layer.
 
 # %%
 cnn = zoo.load("digits-cnn")
 three = digits.images[digits.labels == 3][:1]
-shown = {"ε = 10⁻⁶": attribution.Epsilon(1e-6), "ε = 1": attribution.Epsilon(1.0),
-         **{f"α = {al:g}, β = {1 - al:g}".replace("-", "−"): attribution.AlphaBeta(al, 1 - al) for al in (1.0, 1.5, 2.0, 3.0)}}
+shown = {
+    "ε = 10⁻⁶": attribution.Epsilon(1e-6),
+    "ε = 1": attribution.Epsilon(1.0),
+    **{
+        f"α = {al:g}, β = {1 - al:g}".replace("-", "−"): attribution.AlphaBeta(al, 1 - al)
+        for al in (1.0, 1.5, 2.0, 3.0)
+    },
+}
 maps = {name: attribution.lrp(cnn, three, 3, rule) for name, rule in shown.items()}
-axes = plot.grid([three[0], *(m[0] for m in maps.values())], signed=[False] + [True] * 6, columns=7, size=1.55, titles=["x", *maps])
-plot.describe(axes[0], "A three and its relevance under the epsilon rule with a small and a larger stabiliser, and under alpha-beta for alpha 1, 1.5, 2 and 3: "
-              "from red only to red and blue in ever stronger alternation.")
-pd.DataFrame({n: {"Σ R": m.sum().item(), "Σ positive R": m.clamp(min=0).sum().item(), "Σ negative R": m.clamp(max=0).sum().item()}
-              for n, m in maps.items()}).T.round(2)
+axes = plot.grid(
+    [three[0], *(m[0] for m in maps.values())],
+    signed=[False] + [True] * 6,
+    columns=7,
+    size=1.55,
+    titles=["x", *maps],
+)
+plot.describe(
+    axes[0],
+    "A three and its relevance under the epsilon rule with a small and a larger stabiliser, and under alpha-beta for alpha 1, 1.5, 2 and 3: "
+    "from red only to red and blue in ever stronger alternation.",
+)
+pd.DataFrame(
+    {
+        n: {
+            "Σ R": m.sum().item(),
+            "Σ positive R": m.clamp(min=0).sum().item(),
+            "Σ negative R": m.clamp(max=0).sum().item(),
+        }
+        for n, m in maps.items()
+    }
+).T.round(2)
 
 # %% [markdown]
-# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Raising α adds to the positive and to the negative sum alike: the contrast grows, their difference hardly moves at first. The rule is a dial for
-# contrast, not a discovery of more evidence. At $\alpha=3$ both sums are many times the score, and the biases, which take their part of each, keep or add as much as the whole score: the sum of the map is
+# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Raising α adds to the positive and
+# to the negative sum alike: the contrast grows, their difference hardly moves at first. The rule is a dial for
+# contrast, not a discovery of more evidence. At $\alpha=3$ both sums are many times the score, and the biases,
+# which take their part of each, keep or add as much as the whole score: the sum of the map is
 # then no longer near it. Every layer multiplies the two by α and |β|, so deep networks get there sooner.
 #
-# **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in $R_{i\leftarrow j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$.
+# **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in $R_{i\leftarrow
+# j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$.
 #
 # | rule | for | replaces $z_{ij}$ by | source |
 # |---|---|---|---|
@@ -347,14 +456,17 @@ pd.DataFrame({n: {"Σ R": m.sum().item(), "Σ positive R": m.clamp(min=0).sum().
 show_source(attribution.Gamma, attribution.ZBox)
 
 # %% [markdown]
-# A rule is data: it names versions of inputs and weights, *branches*, and one engine does the rest for all of them. The engine runs each linear operation once more with those, divides,
-# and sends the quotient back through it. That is one **vector-Jacobian product**, $\big(J^\top s\big)_i=\sum_jw_{ij}s_j$ with $s_j=R_j/(z_j\pm\varepsilon)$, which automatic differentiation gives
+# A rule is data: it names versions of inputs and weights, *branches*, and one engine does the rest for all of
+# them. The engine runs each linear operation once more with those, divides,
+# and sends the quotient back through it. That is one **vector-Jacobian product**, $\big(J^\top
+# s\big)_i=\sum_jw_{ij}s_j$ with $s_j=R_j/(z_j\pm\varepsilon)$, which automatic differentiation gives
 # for any linear operation; for a convolution nobody has to write out which pixel feeds which neuron.
 
 # %% [markdown]
 # ### Exercise 3.4 — a convolution in one vector-Jacobian product ★★★ · 15 min · 3 points
 #
-# Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a loop over pixels. `x` (N, C, H, W), `weight` (K, C, k, k), `bias` (K,),
+# Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a loop
+# over pixels. `x` (N, C, H, W), `weight` (K, C, k, k), `bias` (K,),
 # `R` (N, K, H′, W′) → (N, C, H, W).
 
 
@@ -374,31 +486,72 @@ def lrp_conv(x, weight, bias, R, eps, padding):
 check("3.4", lrp_conv)
 
 # %% [markdown]
-# **The first layer.** The same network, ε in all upper layers, another rule for the pixels. What a pixel's own value may say:
+# **The first layer.** The same network, ε in all upper layers, another rule for the pixels. What a pixel's own
+# value may say:
 
 # %%
-first = {"ε": attribution.Epsilon(), "αβ, α = 2": attribution.AlphaBeta(), "γ = ¼": attribution.Gamma(0.25), "zᴮ": attribution.ZBox(0, 1),
-         "w²": attribution.WSquare(), "flat": attribution.Flat()}
-maps = {n: attribution.lrp(cnn, three, 3, {"features.0": rule, "*": attribution.Epsilon()}) for n, rule in first.items()}
-axes = plot.grid([three[0], *(m[0] for m in maps.values())], signed=[False] + [True] * 6, columns=7, size=1.55, titles=["x", *maps])
-plot.describe(axes[0], "A three and its relevance with six rules in the first layer: with epsilon, alpha-beta and gamma black pixels get none, with z-B, w-square and "
-              "flat the surroundings of the strokes get some; w-square and flat are blurred to the size of the filters.")
+first = {
+    "ε": attribution.Epsilon(),
+    "αβ, α = 2": attribution.AlphaBeta(),
+    "γ = ¼": attribution.Gamma(0.25),
+    "zᴮ": attribution.ZBox(0, 1),
+    "w²": attribution.WSquare(),
+    "flat": attribution.Flat(),
+}
+maps = {
+    n: attribution.lrp(cnn, three, 3, {"features.0": rule, "*": attribution.Epsilon()})
+    for n, rule in first.items()
+}
+axes = plot.grid(
+    [three[0], *(m[0] for m in maps.values())],
+    signed=[False] + [True] * 6,
+    columns=7,
+    size=1.55,
+    titles=["x", *maps],
+)
+plot.describe(
+    axes[0],
+    "A three and its relevance with six rules in the first layer: with epsilon, alpha-beta and gamma black pixels get none, with z-B, w-square and "
+    "flat the surroundings of the strokes get some; w-square and flat are blurred to the size of the filters.",
+)
 dark = (three == 0).float()
-pd.DataFrame({n: {"share of |R| on black pixels": ((m.abs() * dark).sum() / m.abs().sum()).item()} for n, m in maps.items()}).T.round(3)
+pd.DataFrame(
+    {
+        n: {"share of |R| on black pixels": ((m.abs() * dark).sum() / m.abs().sum()).item()}
+        for n, m in maps.items()
+    }
+).T.round(3)
 
 # %% [markdown]
-# **What to see.** In the first three maps a black pixel gets exactly nothing, since $x_i=0$ is a factor. $z^{\mathcal B}$ counts how far a pixel is from where it *could* be, and black pixels
-# speak too. $w^2$ and flat do not look at the pixels at all: they say which filter fired where, in the resolution of the filters.
+# **What to see.** In the first three maps a black pixel gets exactly nothing, since $x_i=0$ is a factor.
+# $z^{\mathcal B}$ counts how far a pixel is from where it *could* be, and black pixels
+# speak too. $w^2$ and flat do not look at the pixels at all: they say which filter fired where, in the resolution
+# of the filters.
 #
-# **Composites.** No rule suits all depths. Near the output few neurons carry meanings apart, and the ε-rule keeps them apart; near the pixels many noisy neurons meet, and γ or αβ smooth them; the
-# pixels have their own. A **composite** is a table from depth or kind of layer to a rule. `attribution.layers` says which layer lies where; `attribution.PRESETS` holds those of the literature.
+# **Composites.** No rule suits all depths. Near the output few neurons carry meanings apart, and the ε-rule keeps
+# them apart; near the pixels many noisy neurons meet, and γ or αβ smooth them; the
+# pixels have their own. A **composite** is a table from depth or kind of layer to a rule. `attribution.layers`
+# says which layer lies where; `attribution.PRESETS` holds those of the literature.
 
 # %%
 print(*(f"{name:12} {block:7} {kind}" for name, block, kind in attribution.layers(cnn, three)), sep="\n")
-mine = attribution.composite(cnn, three, {"first": attribution.ZBox(0, 1), "conv": attribution.Gamma(0.25), "dense": attribution.Epsilon()})
+mine = attribution.composite(
+    cnn,
+    three,
+    {"first": attribution.ZBox(0, 1), "conv": attribution.Gamma(0.25), "dense": attribution.Epsilon()},
+)
 print("\nas a mapping:", *(f"{name}: {rule}" for name, rule in mine.items()), sep="\n   ")
-pd.DataFrame([{"preset": p.name, "label": p.label, "source": p.source,
-               "rules": ", ".join(f"{place}: {type(rule).__name__}" for place, rule in p.places.items())} for p in attribution.PRESETS.values()])
+pd.DataFrame(
+    [
+        {
+            "preset": p.name,
+            "label": p.label,
+            "source": p.source,
+            "rules": ", ".join(f"{place}: {type(rule).__name__}" for place, rule in p.places.items()),
+        }
+        for p in attribution.PRESETS.values()
+    ]
+)
 
 # %%
 shapes_net = zoo.load("shapes-cnn")
@@ -406,41 +559,119 @@ polygon = data.shapes(40, split="test").images[data.shapes(40, split="test").lab
 names = list(attribution.PRESETS)
 rows = [(cnn, three), (shapes_net, polygon)]
 maps = [attribution.lrp_composite(net, x, preset=name)[0] for net, x in rows for name in names]
-maps = [m.clamp(-(top := m.abs().quantile(0.998)), top) for m in maps]  # a few bright pixels would leave the rest pale
-pictures = [p for r, (_, x) in enumerate(rows) for p in (x[0], *maps[r * len(names):(r + 1) * len(names)])]
-axes = plot.grid(pictures, signed=([False] + [True] * len(names)) * 2, columns=len(names) + 1, size=1.25,
-                 titles=["x", *(attribution.PRESETS[n].label.split(" (")[0].replace(", ", ",\n").replace(" every", "\nevery").replace(" by", "\nby") for n in names)]
-                 + [None] * (1 + len(names)))
-plot.describe(axes[0], "A three in the upper row and a picture of polygons in the lower one, each with its relevance under ten composites.")
+maps = [
+    m.clamp(-(top := m.abs().quantile(0.998)), top) for m in maps
+]  # a few bright pixels would leave the rest pale
+pictures = [p for r, (_, x) in enumerate(rows) for p in (x[0], *maps[r * len(names) : (r + 1) * len(names)])]
+axes = plot.grid(
+    pictures,
+    signed=([False] + [True] * len(names)) * 2,
+    columns=len(names) + 1,
+    size=1.25,
+    titles=[
+        "x",
+        *(
+            attribution.PRESETS[n]
+            .label.split(" (")[0]
+            .replace(", ", ",\n")
+            .replace(" every", "\nevery")
+            .replace(" by", "\nby")
+            for n in names
+        ),
+    ]
+    + [None] * (1 + len(names)),
+)
+plot.describe(
+    axes[0],
+    "A three in the upper row and a picture of polygons in the lower one, each with its relevance under ten composites.",
+)
 
 # %% [markdown]
-# **What to see.** Read each row from left to right. Uniform ε is sharp and noisy; with α2β1 in every layer red and blue alternate; the composites with $\alpha=1$ or γ below
+# **What to see.** Read each row from left to right. Uniform ε is sharp and noisy; with α2β1 in every layer red
+# and blue alternate; the composites with $\alpha=1$ or γ below
 # are calm and lie on what was drawn. Flat and $z^{\mathcal B}$ in front change what the background gets.
-#
-# **Where the relevance goes.** All these maps claim to share out one score. How much of it arrives? A bar for each composite, averaged over twenty digits, divided by the score;
-# the black mark is where input, biases and stabilisers add up to, and must stand at 1. Left the network from above, right a residual network with batch norms, which are merged into the convolutions before them.
+
+# %% [markdown]
+# **A photograph.** The papers explain networks trained on ImageNet. Ours is torchvision's SqueezeNet, whose weights do not
+# ship with the course; where they are absent the next cell says so. It sees colours normalised by channel, so that the
+# zᴮ-rule's bounds are a normalised black and white, one for each channel.
+
+
+# %%
+def photograph(name="chelsea", presets=("epsilon", "epsilon_plus", "epsilon_gamma_box", "lrp_cmp")):
+    """A photograph and its relevance under some composites; a note where there is no network for it."""
+    if not zoo.cached("squeezenet1_1"):
+        return display(
+            Markdown(
+                "*No picture here: the weights of `squeezenet1_1` are not on this machine. With a network connection, "
+                '`zoo.imagenet("squeezenet1_1")` fetches them (5 MB); then run this cell again.*'
+            )
+        )
+    net, preprocess, classes = zoo.imagenet("squeezenet1_1")
+    photo = data.photo(name, 224)
+    x, black, white = (
+        preprocess(v) for v in (photo, torch.zeros(1, 3, 224, 224), torch.ones(1, 3, 224, 224))
+    )
+    with torch.no_grad():
+        target = int(net(x).argmax())
+    edges = {"low": black[0, :, :1, :1], "high": white[0, :, :1, :1]}
+    maps = [attribution.lrp_composite(net, x, target, preset=p, **edges)[0].sum(0) for p in presets]
+    maps = [m.clamp(-(top := m.abs().quantile(0.995)), top) for m in maps]
+    labels = [attribution.PRESETS[p].label.split(" (")[0] for p in presets]
+    axes = plot.grid(
+        [photo[0], *maps],
+        signed=[False] + [True] * len(maps),
+        size=2.1,
+        columns=5,
+        titles=[classes[target], *labels],
+    )
+    plot.describe(
+        axes[0],
+        f"A photograph of {name} and its relevance for the class {classes[target]} under {len(maps)} composites.",
+    )
+
+
+photograph()
+
+# %% [markdown]
+# **Where the relevance goes.** All these maps claim to share out one score. How much of it arrives? A bar for
+# each composite, averaged over twenty digits, divided by the score;
+# the black mark is where input, biases and stabilisers add up to, and must stand at 1. Left the network from
+# above, right a residual network with batch norms, which are merged into the convolutions before them.
 
 # %%
 twenty = digits.images[:20]
 books, worst = {}, 0.0
 for name in ("digits-cnn", "digits-resnet"):
     net = zoo.load(name)
-    rules = {p.label.split(" (")[0]: p(net, twenty) for p in attribution.PRESETS.values()} | {"ε = 1 everywhere": attribution.Epsilon(1.0)}
+    rules = {p.label.split(" (")[0]: p(net, twenty) for p in attribution.PRESETS.values()} | {
+        "ε = 1 everywhere": attribution.Epsilon(1.0)
+    }
     each = {label: attribution.relevance_budget(net, twenty, rules=rule) for label, rule in rules.items()}
     books[name] = pd.DataFrame({label: table.mean() for label, table in each.items()}).T
-    worst = max(worst, *((t["logit"] - t[["input", "bias", "stabiliser"]].sum(axis=1)).abs().max() for t in each.values()))
+    worst = max(
+        worst,
+        *((t["logit"] - t[["input", "bias", "stabiliser"]].sum(axis=1)).abs().max() for t in each.values()),
+    )
 fig, axes = plot.subplots(1, 2, size=(11, 4.6), sharey=True)
 for ax, (name, table) in zip(axes, books.items(), strict=True):
     plot.budget(table, ax=ax, title=name)
-plot.describe(fig, "Stacked bars, one for each composite and network: on digits-cnn nearly all of the score reaches the input, on the residual network biases keep or add a large "
-              "part; a large stabiliser keeps most of it. All bars add up to one.")
+plot.describe(
+    fig,
+    "Stacked bars, one for each composite and network: on digits-cnn nearly all of the score reaches the input, on the residual network biases keep or add a large "
+    "part; a large stabiliser keeps most of it. All bars add up to one.",
+)
 print(f"largest distance of an image's books from its score: {worst:.1e}")
 
 # %% [markdown]
-# **What to see.** On the plain network nearly all of the score arrives, under any composite; α2β1 hands the input a little more than there was, which the biases add. On the residual network biases, batch norms'
-# shifts among them, keep about half: a heatmap there explains half of the score, however well it looks. And ε = 1, harmless to the eye (compare the maps above), keeps half of the score in four layers and nearly all of it in ten.
+# **What to see.** On the plain network nearly all of the score arrives, under any composite; α2β1 hands the input
+# a little more than there was, which the biases add. On the residual network biases, batch norms'
+# shifts among them, keep about half: a heatmap there explains half of the score, however well it looks. And ε =
+# 1, harmless to the eye (compare the maps above), keeps half of the score in four layers and nearly all of it in
+# ten.
 #
-# A denominator that is exactly 0 with ε = 0 passes nothing: 0 · (anything / 0) is taken for 0, there is no NaN, and what is not passed is booked as the stabiliser's. A layer that no rule covers, a softmax
+# A denominator that is exactly 0 with ε = 0 passes nothing: 0 · (anything / 0) is taken for 0, there is no NaN,
+# and what is not passed is booked as the stabiliser's. A layer that no rule covers, a softmax
 # say, raises `UnsupportedLayer` with the layer's name rather than making up a heatmap:
 
 # %%
@@ -451,7 +682,8 @@ except attribution.UnsupportedLayer as error:
     print("UnsupportedLayer:", str(error)[:130], "…")
 
 # %% [markdown]
-# Layer by layer, for one digit under the uniform ε-rule: `arrives` is the relevance at a layer's output, and what it does not send on its bias and its stabiliser keep.
+# Layer by layer, for one digit under the uniform ε-rule: `arrives` is the relevance at a layer's output, and what
+# it does not send on its bias and its stabiliser keep.
 
 # %%
 relevance, by_layer = attribution.relevance_by_layer(cnn, three, 3)
@@ -462,18 +694,22 @@ print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + 
 # %% [markdown]
 # ## 4 · Taylor: relevance from a root point
 #
-# **Claim** (the paper, “Taylor-type decomposition”). There is another way to a sum: expand $f$ to first order around a point $x_0$,
+# **Claim** (the paper, “Taylor-type decomposition”). There is another way to a sum: expand $f$ to first order
+# around a point $x_0$,
 #
 # $$f(x)\approx f(x_0)+\sum_d\frac{\partial f}{\partial x_d}(x_0)\,(x_d-x_{0,d}).$$
 #
-# If $x_0$ is a **root**, $f(x_0)=0$, a point where the classifier cannot decide, then the terms of the sum are a decomposition:
+# If $x_0$ is a **root**, $f(x_0)=0$, a point where the classifier cannot decide, then the terms of the sum are a
+# decomposition:
 #
 # $$R_d=(x_d-x_{0,d})\,\frac{\partial f}{\partial x_d}(x_0),\qquad\sum_dR_d\approx f(x).$$
 #
-# The error is the **residuum** $f(x)-\sum_dR_d$; the nearer the root, the smaller. The gradient *at $x$* is something else: it points where the score grows fastest, and has nothing to say about
+# The error is the **residuum** $f(x)-\sum_dR_d$; the nearer the root, the smaller. The gradient *at $x$* is
+# something else: it points where the score grows fastest, and has nothing to say about
 # where it comes from. “Derivatives at the prediction point are not useful for achieving our aim.”
 #
-# **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian kernel, trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
+# **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian kernel,
+# trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
 # right, the way from each point's nearest root to it. The dashed line is the decision boundary.
 
 # %%
@@ -488,21 +724,34 @@ fig, axes = plot.subplots(1, 2, size=(9.8, 4.6), sharex=True, sharey=True)
 side = torch.linspace(-3, 3, 121, dtype=torch.float64)
 with torch.no_grad():
     ground = f2(torch.cartesian_prod(side, side)).reshape(121, 121).T
-for ax, arrows, title in zip(axes, (0.4 * slope / slope.norm(dim=1, keepdim=True), at - roots), ("gradient at x", "from a root to x"), strict=True):
-    ax.contourf(side, side, ground, levels=np.linspace(-2.5, 2.5, 21), cmap=plot.SIGNED, alpha=0.45, extend="both")
+for ax, arrows, title in zip(
+    axes,
+    (0.4 * slope / slope.norm(dim=1, keepdim=True), at - roots),
+    ("gradient at x", "from a root to x"),
+    strict=True,
+):
+    ax.contourf(
+        side, side, ground, levels=np.linspace(-2.5, 2.5, 21), cmap=plot.SIGNED, alpha=0.45, extend="both"
+    )
     ax.contour(side, side, ground, levels=[0], colors=plot.INK, linestyles="--", linewidths=1.2)
     for y, colour in ((1, plot.COLORS[0]), (-1, plot.COLORS[2])):
         ax.plot(*points[labels == y].T, "o", ms=2.5, color=colour, alpha=0.7)
     tail = at if ax is axes[0] else roots
     ax.quiver(*tail.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.005, color=plot.INK)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), xlabel="x₁", ylabel="x₂", title=title, aspect="equal")
-plot.describe(fig, "The plane with two classes and the decision boundary. Left, arrows of the gradient climb to the two clumps of blue dots. Right, arrows lead from the "
-              "boundary to each point.")
+plot.describe(
+    fig,
+    "The plane with two classes and the decision boundary. Left, arrows of the gradient climb to the two clumps of blue dots. Right, arrows lead from the "
+    "boundary to each point.",
+)
 angle = torch.rad2deg(torch.arccos(torch.nn.functional.cosine_similarity(slope, at - roots).clamp(-1, 1)))
-print(f"angle between the two at {len(at)} points: median {angle.median():.0f}°, above 90° at {(angle > 90).double().mean():.0%} of them")
+print(
+    f"angle between the two at {len(at)} points: median {angle.median():.0f}°, above 90° at {(angle > 90).double().mean():.0%} of them"
+)
 
 # %% [markdown]
-# **What to see.** Near the boundary the two agree. Further in, the arrows on the left run to the nearest summit and may point the wrong way altogether, while those on the right tell what separates $x$ from the
+# **What to see.** Near the boundary the two agree. Further in, the arrows on the left run to the nearest summit
+# and may point the wrong way altogether, while those on the right tell what separates $x$ from the
 # other class.
 #
 # **Try it.** Move $x$. The bars are the two relevances; watch the residuum grow as $x$ moves away from its root.
@@ -511,12 +760,15 @@ print(f"angle between the two at {len(at)} points: median {angle.median():.0f}°
 demos.get("03/taylor").show()
 
 # %% [markdown]
-# **How to find a root.** The paper has two ways. *Line search:* take a point $x'$ that the classifier puts on the other side, $f(x)f(x')<0$; on the line $l(t)=x+t(x'-x)$ the sign changes, and halving the interval finds
-# where. Each such $x'$ gives a root; take the nearest, or that of least residuum. *Local search:* go to the nearest root by following the gradient.
+# **How to find a root.** The paper has two ways. *Line search:* take a point $x'$ that the classifier puts on the
+# other side, $f(x)f(x')<0$; on the line $l(t)=x+t(x'-x)$ the sign changes, and halving the interval finds
+# where. Each such $x'$ gives a root; take the nearest, or that of least residuum. *Local search:* go to the
+# nearest root by following the gradient.
 #
 # ### Exercise 3.5 — a root by line search ★★☆ · 10 min · 2 points
 #
-# Write `line_root(f, x, other, steps)`: on the line from each `x` to its `other`, where $f$ has the opposite sign, a point with $f=0$, by halving the interval `steps` times. `f` takes (N, D) and returns (N,);
+# Write `line_root(f, x, other, steps)`: on the line from each `x` to its `other`, where $f$ has the opposite
+# sign, a point with $f=0$, by halving the interval `steps` times. `f` takes (N, D) and returns (N,);
 # `x`, `other` (N, D) → (N, D).
 
 
@@ -538,8 +790,10 @@ def line_root(f, x, other, steps):
 check("3.5", line_root)
 
 # %% [markdown]
-# **Digits.** With ten classes the decision function of class $t$ is $f(x)=F_t(x)-\max_{k\ne t}F_k(x)$, positive where the network says $t$; `attribution.Decision` makes a network of it. For four digits: the nearest training
-# digit of another class, the root on the line to it, the relevance from there; then the root by local search, what it changed in the digit, and the relevance from there.
+# **Digits.** With ten classes the decision function of class $t$ is $f(x)=F_t(x)-\max_{k\ne t}F_k(x)$, positive
+# where the network says $t$; `attribution.Decision` makes a network of it. For four digits: the nearest training
+# digit of another class, the root on the line to it, the relevance from there; then the root by local search,
+# what it changed in the digit, and the relevance from there.
 
 # %%
 train = data.digits(split="train").images
@@ -551,27 +805,54 @@ panels, rows, search = [], [], answer("3.5")
 for x, local, d in zip(chosen.split(1), local_roots.split(1), (0, 3, 4, 7), strict=True):
     f, beyond = attribution.Decision(cnn, d), train[said != d]
     neighbour = beyond[(beyond - x).flatten(1).norm(dim=1).argmin()][None]
-    on_line = search(lambda rows, f=f: f(rows.view(-1, 1, 28, 28))[:, 0].detach(), x.flatten(1), neighbour.flatten(1), 30).view_as(x)
+    on_line = search(
+        lambda rows, f=f: f(rows.view(-1, 1, 28, 28))[:, 0].detach(), x.flatten(1), neighbour.flatten(1), 30
+    ).view_as(x)
     panels += [x[0], neighbour[0], on_line[0]]
     for way, root in (("line", on_line), ("local", local)):
         R = attribution.taylor(f, x, 0, root=root)
         panels += [R[0]] if way == "line" else [root[0], (x - root)[0], R[0]]
-        rows.append({"digit": d, "root by": way, "f(x)": f(x).item(), "f(x₀)": f(root).item(), "Σ R": R.sum().item(),
-                     "residuum": f(x).item() - R.sum().item(), "|x − x₀|": (x - root).norm().item(), "to the neighbour": (x - neighbour).norm().item()})
-axes = plot.grid(panels, columns=7, size=1.5, signed=[False, False, False, True, False, True, True] * 4,
-                 titles=["x", "neighbour", "root on the line", "R from there", "root nearby", "x − root", "R from there"] + [None] * 21)
-plot.describe(axes[0], "Four digits in rows: the digit, its nearest neighbour of another class, the root on the line between them, a blend of both, and the relevance; then the root by "
-              "local search, which looks like the digit, the small difference, and the relevance from it.")
+        rows.append(
+            {
+                "digit": d,
+                "root by": way,
+                "f(x)": f(x).item(),
+                "f(x₀)": f(root).item(),
+                "Σ R": R.sum().item(),
+                "residuum": f(x).item() - R.sum().item(),
+                "|x − x₀|": (x - root).norm().item(),
+                "to the neighbour": (x - neighbour).norm().item(),
+            }
+        )
+axes = plot.grid(
+    panels,
+    columns=7,
+    size=1.5,
+    signed=[False, False, False, True, False, True, True] * 4,
+    titles=["x", "neighbour", "root on the line", "R from there", "root nearby", "x − root", "R from there"]
+    + [None] * 21,
+)
+plot.describe(
+    axes[0],
+    "Four digits in rows: the digit, its nearest neighbour of another class, the root on the line between them, a blend of both, and the relevance; then the root by "
+    "local search, which looks like the digit, the small difference, and the relevance from it.",
+)
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
-# **What to see.** The root on the line is a blend of two digits that no one would have written. The root nearby looks just like the digit: to the eye it is the same number, though the network cannot decide about it.
-# The paper warns of both: a local root is “perceptually equivalent” to $x$, and a straight line leads away from real digits (though not far, as the table at the end says: digits
-# are close to each other; photographs are not). The relevance from the line is readable, it says what makes this a zero *rather than that six*, but its
-# residuum is large: on so long a way $f$ is not straight. The local root has the smaller residuum and a map without a single minus. That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$,
-# so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the squared gradient in new clothes, and all pixels agree with the prediction, as in section 1's counterexample. LRP needs no second point.
+# **What to see.** The root on the line is a blend of two digits that no one would have written. The root nearby
+# looks just like the digit: to the eye it is the same number, though the network cannot decide about it.
+# The paper warns of both: a local root is “perceptually equivalent” to $x$, and a straight line leads away from
+# real digits (though not far, as the table at the end says: digits
+# are close to each other; photographs are not). The relevance from the line is readable, it says what makes this
+# a zero *rather than that six*, but its
+# residuum is large: on so long a way $f$ is not straight. The local root has the smaller residuum and a map
+# without a single minus. That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$,
+# so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the squared gradient in new clothes, and all pixels agree with
+# the prediction, as in section 1's counterexample. LRP needs no second point.
 #
-# One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that is, the Taylor expansion with the root at the black picture, of the linear piece of $f$ that $x$ lies on:
+# One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that is,
+# the Taylor expansion with the root at the black picture, of the linear piece of $f$ that $x$ lies on:
 
 # %%
 exact = attribution.lrp(cnn, chosen, rules=attribution.Epsilon(0)) - attribution.gradient_x_input(cnn, chosen)
@@ -629,7 +910,8 @@ for (mapping, p), bags in test_bags.items():
 pd.Series(accuracy).unstack(sort=False).style.format("{:.1%}", na_rep="–")
 
 # %% [markdown]
-# Every pipeline separates polygons from circles and errs on a few pictures in a hundred at most. Good: there is something
+# Every pipeline separates polygons from circles and errs on a few pictures in a hundred at most. Good: there is
+# something
 # to explain, and differences between explanations are hardly differences in skill.
 #
 # **Words.** $R^{(3)}$. Put the kernel's sum into $f$ and turn the two sums round:
@@ -658,8 +940,10 @@ check("3.6", word_relevance)
 # %% [markdown]
 # Now with your function (or ours): $R^{(3)}$ of all test pictures, one row each, and whether the rows add up to $f$.
 #
-# **What do the words say?** A word's relevance without the bias, added up over all pictures and divided by how often it was
-# spoken, is what one mention of it is worth. Below, for the 18 × 18 windows, the words worth most for “polygon” and most
+# **What do the words say?** A word's relevance without the bias, added up over all pictures and divided by how
+# often it was
+# spoken, is what one mention of it is worth. Below, for the 18 × 18 windows, the words worth most for “polygon”
+# and most
 # against it, each as the four training windows that lie nearest to it (contrast stretched).
 
 # %%
@@ -688,7 +972,8 @@ plot.describe(
 # Straight pieces and corners for, arcs against: the classifier has learned what we hoped. (A word is a cell of a
 # partition, not a concept; now and then an arc sits among the words for “polygon”.)
 #
-# **Kernels that are no sum.** A kernel that is differentiable can be taken at a root point $x_0$, $f(x_0)=0$, found by line search towards the other
+# **Kernels that are no sum.** A kernel that is differentiable can be taken at a root point $x_0$, $f(x_0)=0$,
+# found by line search towards the other
 # class as in section 4 (Definition 2):
 #
 # $$R^{(3)}_d=(x-x_0)_d\,\frac{\partial f}{\partial x_d}(x_0),\qquad\sum_d R^{(3)}_d\approx f(x).$$
@@ -704,7 +989,7 @@ except ValueError as error:
 rows = {}
 for kernel in ("intersection", "chi2", "exp_chi2", "gaussian"):
     model_k = bow.trained("rank", kernel)
-    found = [bow_relevance.explain(model_k, image) for image in test.images[:25]]
+    found = [bow_relevance.explain(model_k, image) for image in test.images[:20]]
     f = np.array([e.score for e in found])
     sums = np.array([list(e.sums().values())[1:] for e in found])  # Σ R³, Σ R², Σ R¹
     rows[bow.KERNELS[kernel]] = [
@@ -752,8 +1037,10 @@ check("3.7", descriptor_relevance)
 
 # %% [markdown]
 # **Pixels.** $R^{(1)}$. A descriptor hands its relevance in equal parts to the pixels that it covers,
-# $R^{(1)}_q=\sum_{l:\,q\in\mathrm{area}(l)}R^{(2)}_l/|\mathrm{area}(l)|$. For a sharper picture one may paint only the
-# central 6 × 6 pixels of each window; the sum is the same. As a control, a **shuffled** map: the $R^{(2)}$ change places
+# $R^{(1)}_q=\sum_{l:\,q\in\mathrm{area}(l)}R^{(2)}_l/|\mathrm{area}(l)|$. For a sharper picture one may paint
+# only the
+# central 6 × 6 pixels of each window; the sum is the same. As a control, a **shuffled** map: the $R^{(2)}$ change
+# places
 # at random, so that sum, sizes and smoothness stay and only the *where* is lost.
 
 # %%
@@ -779,7 +1066,8 @@ pd.DataFrame(table).T.style.format("{:.6f}")
 # %% [markdown]
 # **Does the explanation sit on edges and corners?** The paper shows heatmaps in which polygons light up and says that
 # corners and straight edges carry the evidence. We measure it in every polygon of 150 test pictures: the mean
-# relevance of its *corners* (pixels of the edge within 4 pixels of a corner), of its *straight edges* (the rest of the
+# relevance of its *corners* (pixels of the edge within 4 pixels of a corner), of its *straight edges* (the rest
+# of the
 # edge), and, for comparison, of the edges of circles. The areas are the whole windows of the formula.
 
 # %%
@@ -822,18 +1110,25 @@ for name, part in (("3 to 6 sides", sharp), ("7 and 8 sides", blunt)):
     print(f"{name}: {len(part)} polygons; corners positive and above straight edges in {good.mean():.0%}; straight edges negative in {(part['straight'] < 0).mean():.0%}")
 
 # %% [markdown]
-# **What to see.** Left: relevance knows geometry. The sharper the corner, the more it speaks for “polygon”. With seven or
-# eight sides a corner turns so little that through a window of 12 or 18 pixels it looks like a piece of a circle, and circles'
-# edges speak clearly against. So the paper's picture holds for sharp corners and fails for blunt ones. Straight edges of sharp
+# **What to see.** Left: relevance knows geometry. The sharper the corner, the more it speaks for “polygon”. With
+# seven or
+# eight sides a corner turns so little that through a window of 12 or 18 pixels it looks like a piece of a circle,
+# and circles'
+# edges speak clearly against. So the paper's picture holds for sharp corners and fails for blunt ones. Straight
+# edges of sharp
 # polygons speak for “polygon” too, less than their corners; those of blunt ones mostly speak against.
 #
-# Right: the same pictures, the same words, another *mapping*. With soft assignment the machine is at least as accurate (table above), yet
-# its evidence lies along the straight edges. Neither map is wrong: each conserves $f$, and each reports what *its* pipeline
+# Right: the same pictures, the same words, another *mapping*. With soft assignment the machine is at least as
+# accurate (table above), yet
+# its evidence lies along the straight edges. Neither map is wrong: each conserves $f$, and each reports what
+# *its* pipeline
 # uses. “Polygons are recognised by their corners” is a statement about one pipeline, not about polygons.
 #
 # Two cautions. The bias is part of every map: $b$ is shared as $b/V$ among words, and a word that few descriptors
-# speak gives each of them much, so that even meaningless windows are rarely below zero (the shuffled curve shows what chance
-# gives). And with a Fisher vector the shares $m_d(l)/\sum_{l'}m_d(l')$ have both signs; where they nearly cancel, single
+# speak gives each of them much, so that even meaningless windows are rarely below zero (the shuffled curve shows
+# what chance
+# gives). And with a Fisher vector the shares $m_d(l)/\sum_{l'}m_d(l')$ have both signs; where they nearly cancel,
+# single
 # descriptors get huge relevance of both signs, while the sum still holds:
 
 # %%
@@ -847,7 +1142,8 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["median Σ |R⁽²⁾|", "
     {"median Σ |R⁽²⁾|": "{:.1f}", "largest Σ |R⁽²⁾|": "{:.1f}", "largest |f − Σ R|": "{:.0e}"})
 
 # %% [markdown]
-# **Try it.** Change mapping, kernel and pooling on the same picture, and watch which sums agree and where the three strongest windows
+# **Try it.** Change mapping, kernel and pooling on the same picture, and watch which sums agree and where the
+# three strongest windows
 # go. What does the octagon's score rest on? And what changes for the triangle from rank mapping to soft assignment?
 
 # %% tags=["demo"]
@@ -856,13 +1152,16 @@ demos.get("03/bow").show()
 # %% [markdown]
 # ## 6 · Digits: for and against
 #
-# **Claim** (the paper, experiments on handwritten digits). A heatmap can be asked about *any* class, not only about the
+# **Claim** (the paper, experiments on handwritten digits). A heatmap can be asked about *any* class, not only
+# about the
 # winner: what in this 4 speaks for a 9, and what against it? The answer should be a stroke that is missing, or one
 # that is too much.
 #
 # **Formula.** The relevance starts at the logit of the class $k$ that is asked about, $R^{(k)}_p$ at pixel $p$, with
-# $\sum_p R^{(k)}_p\approx F_k(x)$. Which rule? With the rule of the slides, $R_{i\leftarrow j}=\frac{z_{ij}}{z_j}R_j$, a black
-# pixel of our digits contributes $z_{ij}=0\cdot w_{ij}$ and can never say anything. But “there is no stroke here” is just
+# $\sum_p R^{(k)}_p\approx F_k(x)$. Which rule? With the rule of the slides, $R_{i\leftarrow
+# j}=\frac{z_{ij}}{z_j}R_j$, a black
+# pixel of our digits contributes $z_{ij}=0\cdot w_{ij}$ and can never say anything. But “there is no stroke here”
+# is just
 # the evidence in question. So we take a composite of rules (section 3): z$^{\mathcal B}$ at the pixels, where a black
 # pixel is compared with a white one, the γ-rule in the convolutions above, and the ε-rule on top.
 
@@ -903,11 +1202,14 @@ plot.describe(
 print(f"right: {right[some].sum()} of 16")
 
 # %% [markdown]
-# **What to see.** Each row is one digit, on one scale. The framed map, the predicted class, is mostly red. The other nine
-# are not its negatives: each is blue in places of its own, where *that* class wants ink and there is none, or the other
+# **What to see.** Each row is one digit, on one scale. The framed map, the predicted class, is mostly red. The
+# other nine
+# are not its negatives: each is blue in places of its own, where *that* class wants ink and there is none, or the
+# other
 # way round.
 #
-# **4 against 9, 3 against 8.** The paper's two pairs. The last of four is the difference of the two maps: the evidence
+# **4 against 9, 3 against 8.** The paper's two pairs. The last of four is the difference of the two maps: the
+# evidence
 # for the one *rather than* the other.
 
 
@@ -934,15 +1236,18 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** In the 3, the deepest blue of “for 8” lies on *black* pixels at the lower left: an 8 would have closed
+# **What to see.** In the 3, the deepest blue of “for 8” lies on *black* pixels at the lower left: an 8 would have
+# closed
 # its loop there. In the 4 the end of the right arm speaks against a 9, whose loop would have gone on upwards.
 #
-# **Does the map know more than where a class writes?** The paper compares $R^{(k)}$ with the **class density ratio**: of
+# **Does the map know more than where a class writes?** The paper compares $R^{(k)}$ with the **class density
+# ratio**: of
 # all the ink that the training digits $N$ have at pixel $p$, the share that comes from class $k$,
 #
 # $$d_k(p)=\frac{\sum_{N\in\text{digits}(k)}N(p)}{\sum_{l=0}^{9}\sum_{N\in\text{digits}(l)}N(p)} .$$
 #
-# It knows the class, and neither the digit at hand nor the network. (Where nobody writes it is 0/0; we leave out pixels
+# It knows the class, and neither the digit at hand nor the network. (Where nobody writes it is 0/0; we leave out
+# pixels
 # with less than 2 % of the ink of the blackest one.)
 
 # %%
@@ -987,7 +1292,8 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** For the digit's own class the maps go with the density more often than not, and more than for other
-# classes; but the correlation is far from 1. It could not be: $d_k$ is the same for every 4, and a map is about *this* 4.
+# classes; but the correlation is far from 1. It could not be: $d_k$ is the same for every 4, and a map is about
+# *this* 4.
 # A correlation of 1 would have meant a map that never looked at the digit.
 #
 # **Try it.** Any digit, any class, any method.
@@ -998,16 +1304,19 @@ demos.get("03/digits").show()
 # %% [markdown]
 # ## 7 · Pixel flipping
 #
-# **Claim** (the paper, same experiments). If the map is right about what counts, then changing the pixels that it ranks
+# **Claim** (the paper, same experiments). If the map is right about what counts, then changing the pixels that it
+# ranks
 # highest must bring the class's score down quickly; changing those near zero must do little; and changing the lowest,
 # which speak *against* a class, must bring its score up.
 #
-# **Formula.** Let $x^{(0)}=x$, and let $x^{(k)}$ be $x$ with the first $k$ pixels of the order replaced; **flipping** is
+# **Formula.** Let $x^{(0)}=x$, and let $x^{(k)}$ be $x$ with the first $k$ pixels of the order replaced;
+# **flipping** is
 # $x_i\to1-x_i$. The **area over the perturbation curve** (Samek et al. 2017) is the mean loss along the way,
 #
 # $$\mathrm{AOPC}=\frac1{L+1}\sum_{k=0}^{L}\Big(f\big(x^{(0)}\big)-f\big(x^{(k)}\big)\Big),$$
 #
-# here with $f$ the softmax probability of the digit's class. All $L+1$ pictures of an image go through the network as one
+# here with $f$ the softmax probability of the digit's class. All $L+1$ pictures of an image go through the
+# network as one
 # batch.
 
 # %%
@@ -1052,18 +1361,25 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** Left, LRP with the slides' rule. Highest first brings the class down farthest, and lowest first keeps it
-# longest: so far as in the paper. *Near zero* first should do little, and under $1-x$ it does as much as a random order. The
-# pixels near zero are the black ground; white specks on it are like nothing in the training set, and the network loses
-# the class to *them*, not to missing evidence. With the image's mean instead (middle) they hardly matter, as they should.
-# This is flipping's weak spot: it measures a map and a replacement together. Right, the paper's experiment with negative
-# evidence: take 3s, ask for the evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it does for 4s
+# **What to see.** Left, LRP with the slides' rule. Highest first brings the class down farthest, and lowest first
+# keeps it
+# longest: so far as in the paper. *Near zero* first should do little, and under $1-x$ it does as much as a random
+# order. The
+# pixels near zero are the black ground; white specks on it are like nothing in the training set, and the network
+# loses
+# the class to *them*, not to missing evidence. With the image's mean instead (middle) they hardly matter, as they
+# should.
+# This is flipping's weak spot: it measures a map and a replacement together. Right, the paper's experiment with
+# negative
+# evidence: take 3s, ask for the evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it
+# does for 4s
 # and 9, where a random order climbs as well, but less.
 
 # %% [markdown]
 # ### Exercise 3.8 — a flipping curve and its area ★★☆ · 10 min · 2 points
 #
-# Write `flipping_curve(f, x, relevance)`: the scores $f(x^{(0)}),\dots,f(x^{(D)})$ while all $D$ pixels of `x` are flipped
+# Write `flipping_curve(f, x, relevance)`: the scores $f(x^{(0)}),\dots,f(x^{(D)})$ while all $D$ pixels of `x`
+# are flipped
 # one after the other, $x_i\to1-x_i$, highest relevance first; and the area over this curve, with $L=D$. `x` and
 # `relevance` are (D,), `f` maps (N, D) to (N,).
 
@@ -1107,9 +1423,12 @@ plot.describe(
 )
 
 # %% [markdown]
-# **Every method.** The same for every method that this library has, and for two controls that know nothing of the network:
-# a random map, and the picture's own edges by a Sobel filter. And since flipping is only one way to take a pixel away, with
-# four replacements: $1-x$, black, the image's mean, and a blurred copy. (Methods that need many passes run with few here.)
+# **Every method.** The same for every method that this library has, and for two controls that know nothing of the
+# network:
+# a random map, and the picture's own edges by a Sobel filter. And since flipping is only one way to take a pixel
+# away, with
+# four replacements: $1-x$, black, the image's mean, and a blurred copy. (Methods that need many passes run with
+# few here.)
 
 # %%
 quick = {
@@ -1153,11 +1472,15 @@ print("rank correlation of the methods' order between two replacements:")
 area.corr("spearman").round(2)
 
 # %% [markdown]
-# **What to see.** The intervals of the first rows overlap; “tied” marks the methods whose *paired* difference to the first
+# **What to see.** The intervals of the first rows overlap; “tied” marks the methods whose *paired* difference to
+# the first
 # cannot be told from 0. On this network there is no single winner, but a leading group: integrated gradients, LRP-ε,
-# gradient × input and DeepLIFT, which are nearly the same map here. The smooth maps that please the eye, composite LRP and
-# Grad-CAM, come later. The edge map is worst under $1-x$: at an edge the ink is half grey, and flipping grey gives grey.
-# The random map is in the middle there and at the bottom under black: black pixels stay black, so that it wastes its flips.
+# gradient × input and DeepLIFT, which are nearly the same map here. The smooth maps that please the eye,
+# composite LRP and
+# Grad-CAM, come later. The edge map is worst under $1-x$: at an edge the ink is half grey, and flipping grey
+# gives grey.
+# The random map is in the middle there and at the bottom under black: black pixels stay black, so that it wastes
+# its flips.
 #
 # **What this ranking does not prove.** It proves that the pixels a map puts first move *this* network when they are
 # replaced in *this* way. The pictures on the way were never seen in training, so a score may fall because the picture
@@ -1165,8 +1488,10 @@ area.corr("spearman").round(2)
 # adversarial attack would come out on top, and explain nothing to anybody. And methods that hide or change pixels
 # themselves, like occlusion, are judged in their own coin.
 #
-# **Deletion and insertion** (Petsiuk, Das, Saenko 2018, *RISE*) go all the way to the blurred picture: the mean probability while
-# pixels are removed highest first (small is good), and while they are put back highest first (large is good). No new code:
+# **Deletion and insertion** (Petsiuk, Das, Saenko 2018, *RISE*) go all the way to the blurred picture: the mean
+# probability while
+# pixels are removed highest first (small is good), and while they are put back highest first (large is good). No
+# new code:
 # putting back highest first is removing *lowest* first, read from the end.
 
 # %%
@@ -1185,7 +1510,8 @@ both = both.pivot(index="label", columns="order", values="under")
 both.rename(columns={"highest": "deletion ↓", "lowest": "insertion ↑"}).sort_values("insertion ↑", ascending=False).round(2)
 
 # %% [markdown]
-# **What to see.** Composite LRP, in the lower half of the last table, leads at insertion: another question, another order.
+# **What to see.** Composite LRP, in the lower half of the last table, leads at insertion: another question,
+# another order.
 #
 # **Try it.** Move the number of pixels; change the order, the method and the replacement.
 
@@ -1197,8 +1523,10 @@ demos.get("03/flipping").show()
 #
 # **Claim** (the paper, last experiment). The decomposition is different from an edge or texture detector.
 #
-# The suspicion is natural, since many heatmaps look like outlines. Adebayo et al. 2018 made it a test: draw the network's
-# weights anew, from the top layer down, and see whether the map notices. A map that stays as it was did not explain the
+# The suspicion is natural, since many heatmaps look like outlines. Adebayo et al. 2018 made it a test: draw the
+# network's
+# weights anew, from the top layer down, and see whether the map notices. A map that stays as it was did not
+# explain the
 # network; an edge detector never notices.
 #
 # **Picture.** A scene that `scenes-cnn` calls by its house. Mountains, clouds and horizon have strong edges and say
@@ -1221,8 +1549,10 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** The edge map outlines everything alike; LRP keeps to house and path and leaves mountains and clouds out:
-# no edge detector. But look at the half-random networks. With a new top layer the map turns from red to blue and stays
+# **What to see.** The edge map outlines everything alike; LRP keeps to house and path and leaves mountains and
+# clouds out:
+# no edge detector. But look at the half-random networks. With a new top layer the map turns from red to blue and
+# stays
 # where it was; only when all layers are random is it gone.
 #
 # **Every method, layer by layer.** Similarity to the untouched network's map after 0, 1, 2, … layers from the top are
@@ -1269,10 +1599,14 @@ pd.DataFrame(
 ).sort_values("|R|, 3 random").round(2)
 
 # %% [markdown]
-# **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided backprop forgets
-# slowly and keeps its sign; it mostly restores the picture, as Adebayo et al. found. And by $|R|$, *LRP with αβ or composite rules
-# is like it*: rules that send only positive contributions down multiply non-negative matrices, whose product soon looks the
-# same whatever stands on top (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly
+# **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided backprop
+# forgets
+# slowly and keeps its sign; it mostly restores the picture, as Adebayo et al. found. And by $|R|$, *LRP with αβ
+# or composite rules
+# is like it*: rules that send only positive contributions down multiply non-negative matrices, whose product soon
+# looks the
+# same whatever stands on top (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top
+# is mostly
 # the sign. The clean maps pay for being clean: they tell more of *where* something is than of *what* the class needs.
 #
 # No method comes near the 1 of the edge map in the last column: on this network the claim holds for all of them.
@@ -1284,12 +1618,14 @@ tied = evaluate.sanity(cnn, few.images[:8], ["lrp_epsilon", "gradient"])
 tied.pivot(index="label", columns="depth", values="absolute").round(2)
 
 # %% [markdown]
-# It is zero wherever a pixel is black, whatever the network; the ranking finds those ties again and calls it similarity. On
+# It is zero wherever a pixel is black, whatever the network; the ranking finds those ties again and calls it
+# similarity. On
 # the scenes, where hardly a value is zero, the same method fell with the gradient.
 #
 # ## 9 · Against the truth
 #
-# Flipping asks the network, and sanity asks whether the network matters at all. Whoever drew the pictures can be asked
+# Flipping asks the network, and sanity asks whether the network matters at all. Whoever drew the pictures can be
+# asked
 # something better: **which pixels cause the class?**
 #
 # | data | what the label says | the pixels that cause it |
@@ -1298,11 +1634,14 @@ tied.pivot(index="label", columns="depth", values="absolute").round(2)
 # | `scenes` | which of house and trees are there | all that is visible of house (with its path) and trees; scenes of “nothing” have no such pixels and are left out |
 #
 # **Formula.** Let $G$ be the set of these pixels, $R$ the map summed over colours, $K=|G|$. **Relevance mass** is
-# $\sum_{i\in G}R_i^+/\sum_iR_i^+$ with $R^+=\max(R,0)$; **rank accuracy** is the share of the $K$ pixels of highest relevance that are in $G$ (both
-# Arras, Osman, Samek 2022, *CLEVR-XAI*); the **pointing game** scores 1 if the highest pixel of all is in $G$ (Zhang et al. 2018, *Excitation Backprop*; no tolerance here). A
+# $\sum_{i\in G}R_i^+/\sum_iR_i^+$ with $R^+=\max(R,0)$; **rank accuracy** is the share of the $K$ pixels of
+# highest relevance that are in $G$ (both
+# Arras, Osman, Samek 2022, *CLEVR-XAI*); the **pointing game** scores 1 if the highest pixel of all is in $G$
+# (Zhang et al. 2018, *Excitation Backprop*; no tolerance here). A
 # random map gets $G$'s share of the picture. Only rightly classified images count.
 #
-# First a check of the truth itself: is $G$ what the *network* goes by? Paint it over with the colours of its own rows.
+# First a check of the truth itself: is $G$ what the *network* goes by? Paint it over with the colours of its own
+# rows.
 
 # %%
 sky = ["sky", "cloud", "sun", "mountain"]
@@ -1349,20 +1688,30 @@ measures = ["mass", "rank", "pointing"]
 pd.concat({name: r.set_index("label")[measures].loc[order] for name, r in results.items()}, axis=1).round(2)
 
 # %% [markdown]
-# **What to see.** On *shapes* the Sobel map has the highest rank accuracy of all, and no wonder: the cause *is* the edges. A
-# benchmark on which an edge detector wins cannot tell an explanation from an outline; that is what controls are for. On
-# *scenes*, where most edges have nothing to do with the label, it falls behind LRP and guided backprop; not behind all:
+# **What to see.** On *shapes* the Sobel map has the highest rank accuracy of all, and no wonder: the cause *is*
+# the edges. A
+# benchmark on which an edge detector wins cannot tell an explanation from an outline; that is what controls are
+# for. On
+# *scenes*, where most edges have nothing to do with the label, it falls behind LRP and guided backprop; not
+# behind all:
 # integrated gradients and SmoothGrad put less mass on house and trees than the edge map does, integrated gradients
-# putting much of its own on the sky, whose bright pixels are far from its black baseline. LRP with αβ or composite rules leads in mass everywhere, as Arras et al. report. So the methods that forgot least in section 8 find the object best, and both can
-# be true: *where* the object stands hardly depends on the top layers. CAM and Grad-CAM have maps of 4 × 4 cells on scenes:
-# they find the place and smear their mass, but their rank accuracy is among the best. Occlusion with black windows paints a new
+# putting much of its own on the sky, whose bright pixels are far from its black baseline. LRP with αβ or
+# composite rules leads in mass everywhere, as Arras et al. report. So the methods that forgot least in section 8
+# find the object best, and both can
+# be true: *where* the object stands hardly depends on the top layers. CAM and Grad-CAM have maps of 4 × 4 cells
+# on scenes:
+# they find the place and smear their mass, but their rank accuracy is among the best. Occlusion with black
+# windows paints a new
 # dark object into the picture, and on shapes it is no better than chance.
 #
-# No method puts all its mass on the cause, and much of what misses it lies just *beside* it: a network recognises a border
-# by both of its sides, and a mask that ends at the last pixel of the crown calls the grass below it a mistake. And the
+# No method puts all its mass on the cause, and much of what misses it lies just *beside* it: a network recognises
+# a border
+# by both of its sides, and a mask that ends at the last pixel of the crown calls the grass below it a mistake.
+# And the
 # intervals speak of more images for *this* network, not of other networks.
 #
-# Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its controls, is
+# Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its
+# controls, is
 # more modest and useful: which maps do no better than one that never saw the network.
 #
 # **Try it.** Any image, any method, with the cause outlined.
@@ -1373,7 +1722,8 @@ demos.get("03/truth").show()
 # %% [markdown]
 # ## The live demo
 #
-# A rule for each block of layers, with its dial. The bars show how the score is used up on the way down: what each block's biases and stabilisers keep, and what reaches the pixels.
+# A rule for each block of layers, with its dial. The bars show how the score is used up on the way down: what
+# each block's biases and stabilisers keep, and what reaches the pixels.
 
 # %% tags=["demo"]
 demos.get("03").show()
@@ -1386,3 +1736,15 @@ demos.get("03").show()
 # %%
 paper = claims.table("03")
 claims.styled(paper.drop(columns="lecture"))
+
+# %% [markdown]
+# **The rows that do not hold.** The αβ-rule leaks after all: its stabilisers keep next to nothing, but biases are split
+# like everything else, and they keep more the larger α is. The root on a line stays near the data here, since digits
+# lie close together; the paper had photographs in mind. Sections 5 and 7 say what stands behind the other two.
+#
+# **To take along.**
+# * Conservation is bookkeeping. Ask for it, look where the missing part went, and do not take it for a proof.
+# * A rule is a choice, and so is where it acts: ε near the output, γ or α = 1 below, zᴮ or flat at the pixels.
+# * α is a dial for contrast. What a map shows at α = 2 that it did not at α = 1 is cancellation, amplified.
+# * A Taylor decomposition is as good as its root point, and “rather than what?” is the root's answer.
+# * Judge a heatmap by more than one test, and each test by a map that has not seen the network.

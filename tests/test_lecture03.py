@@ -1,0 +1,117 @@
+"""Lecture 03 on its own: its parts, its numbers, its demos against the library, and the empty notebook."""
+import re
+
+import numpy as np
+import pytest
+import torch
+from lectures import code_cells, prose, read, run, texts
+from torch import nn
+
+from xaikit import attribution, exercises
+from xaikit.classroom import source
+from xaikit.demos import lecture03, lecture03_messages, lecture03_plane
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return read("03")
+
+
+def test_nine_sections_in_order_and_the_opening_adds_up(notebook):
+    headings = re.findall(r"^## (\d+) · ", prose(notebook), re.M)
+    assert headings == [str(k) for k in range(1, 10)]
+    catalog = exercises.catalog().query("lecture == '03'")
+    assert len(catalog) == 8 and f"{catalog.minutes.sum()} for the eight exercises" in prose(notebook)
+    for part in re.split(r"^## (?=\d)", prose(notebook), flags=re.M)[1:]:
+        assert re.search(r"What to see|\*\*Picture", part) and re.search(r"\*\*Claim", part), part[:60]
+
+
+# ------------------------------------------------------------------------------------------------- the demos
+
+def seven(bias):
+    """The slides' network as modules."""
+    net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 1)).double()
+    for p in net.parameters():
+        nn.init.zeros_(p)
+    for (i, k), w in lecture03_messages.EDGES.items():
+        if k < 7:
+            net[0].weight.data[k - 4, i - 1] = w
+        else:
+            net[2].weight.data[0, i - 4] = w
+    if bias:
+        for k, b in lecture03_messages.BIAS.items():
+            (net[0].bias.data if k < 7 else net[2].bias.data)[k - 4 if k < 7 else 0] = b
+    return net
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_messages_are_the_librarys_lrp_and_conserve(bias):
+    net, rng = seven(bias), np.random.default_rng(0)
+    for x in rng.uniform(-1, 2, (40, 3)):
+        a, z = lecture03_messages.forward(x, bias)
+        relevance, sent = lecture03_messages.messages(a, z)
+        inputs = torch.tensor(x)[None]
+        assert net(inputs).item() == pytest.approx(a[7])
+        expected = attribution.lrp(net, inputs, 0, attribution.Epsilon(0))[0].numpy()
+        assert np.allclose([relevance[i] for i in (1, 2, 3)], expected)
+        for layer, above in ((lecture03_messages.LAYERS[0], (4, 5, 6)), (lecture03_messages.LAYERS[1], (7,))):
+            kept = sum(relevance[k] * lecture03_messages.BIAS[k] / z[k] for k in above) if bias else 0.0
+            assert sum(relevance[i] for i in layer) + kept == pytest.approx(sum(relevance[k] for k in above))
+        assert sum(r for (_, k), r in sent.items() if k == 7) == pytest.approx(
+            relevance[7] - (relevance[7] * lecture03_messages.BIAS[7] / z[7] if bias else 0.0))
+
+
+def test_an_undecided_neuron_sends_nothing_and_no_nan():
+    relevance, sent = lecture03_messages.messages(*lecture03_messages.forward((0.0, 0.0, 0.0)))
+    assert not any(relevance.values()) and not any(sent.values())
+    assert lecture03_messages.network(0.0, 0.0, 0.0, False)[:2] == b"\xff\xd8"
+
+
+@pytest.mark.parametrize("first, others", [("box", "epsilon"), ("flat", "alpha"), ("square", "gamma"), ("alpha", "alpha")])
+def test_the_live_demos_books_close(first, others):
+    at = lecture03.question("5")
+    rules = lecture03.rules(at, first, others, others, others, 0.5, 2.0, 0.5)
+    assert set(rules) == {"features.0", "features.3", "features.6", "head", "*"}
+    relevance, ledger = attribution.relevance_by_layer(at.model, at.x, at.target, rules)
+    kept = lecture03.kept_by_block(at, ledger)
+    with torch.no_grad():
+        logit = float(at.model(at.x)[0, at.target])
+    assert float(relevance.sum()) + sum(map(sum, kept.values())) == pytest.approx(logit, abs=1e-4 * max(1, abs(logit)))
+    assert list(kept) == ["upper", "middle", "lower", "first"]
+
+
+def test_the_plane_has_a_boundary_between_its_classes():
+    points, labels, f = lecture03_plane.plane()
+    with torch.no_grad():
+        right = ((f(points)[:, 0] > 0) == (labels > 0)).double().mean()
+    assert right > 0.9
+    roots = attribution.line_root(f, points[labels > 0], points[labels < 0], 0)
+    assert f(roots).abs().max() < 1e-6
+    assert lecture03_plane.expansion(2.5, 2.0, "local") != lecture03_plane.expansion(2.5, 2.0, "line")  # lost in the flat: says so
+
+
+# ------------------------------------------------------------------------------------------------- the notebook
+
+def test_the_numbers_of_sections_1_to_4(notebook):
+    upto = next(i for i, c in enumerate(code_cells(notebook)) if "gradient_x_input(cnn, chosen)" in c.source)
+    cells = [c for c in code_cells(notebook)[:upto + 1] if "demos.get" not in c.source]
+    text = texts(run("03", cells)[0])
+    sums = re.search(r"the sums are ([\d.]+) ([\d.]+)", text)
+    assert sums.group(1) == sums.group(2)
+    assert re.search(r"layer sums, from the inputs up: (\d\.\d{6}), \1, \1", text)
+    for eps, shares in {"ε = 0 ": "0.5000 +0.3000 +0.0000 +0.5000", "ε = 1 ": "0.2222 +0.1333 +0.4444 +0.2222"}.items():
+        assert re.search(re.escape(eps) + r" +0.8 +" + shares.replace(".", r"\."), text)
+    worst = float(re.search(r"image's books from its score: (\S+)", text).group(1))
+    assert worst < 1e-4
+    assert "UnsupportedLayer: LRP: layer '1' (Softmax" in text and "ValueError: alpha + beta must be 1" in text
+
+
+def test_an_empty_notebook_runs_to_the_end_in_time(notebook):
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    student = source.student_notebook(notebook)
+    assert "BEGIN SOLUTION" not in "\n".join(c.source for c in student.cells)
+    cells, seconds, memory = run("03", code_cells(student))
+    text = texts(cells)
+    assert text.count("not attempted") >= 8 and "✓ holds" in text
+    assert seconds <= 75 and memory <= 2, (seconds, memory)
