@@ -54,7 +54,7 @@ def taylor_relevance(machine, x, root=None):
     return (x - root) * slope(machine, root)
 
 
-def find_root(machine, x, candidates=8, steps=26):
+def find_root(machine, x, candidates=8, steps=24):
     """A point x₀ (V,) between x and a support vector of the other sign, with f(x₀) = 0.
 
     The line to each of the nearest ``candidates`` is halved ``steps`` times; of the roots the one with the smallest
