@@ -49,7 +49,7 @@ def psnr(x, clean):
     return float((-10 * (x - clean).square().flatten(1).mean(1).log10()).mean())
 
 
-def denoise_by_code(clean, noisy, filters, lams=(1.5, 3, 5, 8, 12), smooth=0.3, iterations=90):
+def denoise_by_code(clean, noisy, filters, lams=(1.5, 3, 5, 8, 12), smooth=0.3, iterations=60):
     """Rows [method, setting, nonzeros per pixel, PSNR] of the convolutional code with a smooth map, for each λ.
 
     The smooth map's prior is ``smooth`` × λ, so that it takes the same low frequencies at every λ.
@@ -61,7 +61,7 @@ def denoise_by_code(clean, noisy, filters, lams=(1.5, 3, 5, 8, 12), smooth=0.3, 
     return rows
 
 
-def denoise_by_patches(clean, noisy, training, atoms=16, size=9, counts=(1, 2, 5), seed=0):
+def denoise_by_patches(clean, noisy, training, atoms=16, size=9, counts=(1, 2, 5, 8), seed=0):
     """The same rows for scikit-learn's patch dictionary (Mairal et al. 2009): ``atoms`` of ``size`` × ``size`` learned from
     ``training`` (N, 1, H, W); every patch of the noisy picture minus its mean is painted by k atoms, chosen by orthogonal
     matching pursuit.  "overlapping patches" averages all patches, one at every pixel; "tiled patches" lays them side by side.
