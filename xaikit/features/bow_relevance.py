@@ -7,9 +7,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from . import bow
@@ -178,6 +176,9 @@ def where_relevance_is(heat, data):
     the pixels of its edge near a corner, ``straight``: the others (of a circle all); ``inside``: what lies within it
     and on no edge; ``background``: what lies outside of all shapes in the picture.  NaN where there is no such pixel.
     """
+    import pandas as pd
+    from scipy import ndimage
+
     rows, scale = [], heat.shape[1] / 102
     for picture, (values, masks) in enumerate(zip(heat.numpy(), data.masks.numpy(), strict=True)):
         shape, edge, corner = masks
