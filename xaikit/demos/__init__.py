@@ -25,6 +25,7 @@ class Demo:
     width: int = 900
     make: Callable | None = field(default=None, repr=False)  # of a demo that plays: see xaikit.widgets.play
     preview: int = 0
+    speed: object = None  # the Slider of its steps for each picture
 
     def show(self):
         """The widget: its controls above its picture, and play, pause, step, reset where there is something to play."""
@@ -33,7 +34,7 @@ class Demo:
 
         alt = self.alt or f"{self.title}. {self.caption}"
         if self.make:
-            return play(self.make, alt, width=self.width, preview=self.preview, **self.controls)
+            return play(self.make, alt, speed=self.speed, width=self.width, preview=self.preview, **self.controls)
         return explore(self.compute, alt, self.width, **self.controls)
 
     def page(self):

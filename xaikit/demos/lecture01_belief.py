@@ -76,4 +76,4 @@ def demos():
                  "what the network dreams of by itself.",
                  "Left, three pictures of one unit: its maximum and its combined filters as red and blue strokes, and the mean of dreams "
                  "as a blurred digit. Right, 24 dreamt digits that change from step to step.",
-                 make=Dream, preview=100)]
+                 make=Dream, preview=100, speed=Slider(1, 20, 1, label="speed"))]
