@@ -62,7 +62,7 @@ def _use(board, z, f):
 def settling(step, start, item):
     """Section 3: layer 1 after so many steps, which switches moved in the last one, and the share that moved in each."""
     states = _run(start, item)
-    y, (maps, picture, moved, index, pooled) = photo_codes.photo_layers().y[item], states[step - 1]
+    y, (maps, picture, _moved, index, pooled) = photo_codes.photo_layers().y[item], states[step - 1]
     board, side, limit = Canvas(900, 400), 210, plot.limit_of(y, 0.99)
     board.text(20, 26, "picture y", 11.5, bold=True, anchor="ls")
     board.picture(_grey(y[0], limit), 20, 36, side, side)

@@ -2,12 +2,11 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..data import photo
-from .sparse import reconstruct, sparse_code
+from .sparse import sparse_code
 
 NAMES = ("camera", "astronaut", "coffee", "rocket")
 
@@ -69,8 +68,8 @@ def learn_filters(images, count=16, size=7, lam=2.0, iterations=60, batch=32, cr
     at first, and a filter that hardly fires begins anew as a piece of the worst reconstruction.
     ValueError for settings out of range.
     """
-    from tqdm.auto import tqdm
     import pandas as pd
+    from tqdm.auto import tqdm
 
     if min(count, size, iterations, batch, steps) < 1 or not lam > 0:
         raise ValueError("count, size, iterations, batch, steps and lam must be positive")
