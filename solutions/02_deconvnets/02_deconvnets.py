@@ -54,7 +54,7 @@ from xaikit.source import show_source
 #
 # $\lambda>0$ says what a misfit costs in strokes: a **small** $\lambda$ makes codes sparse. $p=1$ is convex, $p<1$ prefers few strong strokes to many weak ones.
 #
-# **How it is minimised.** A *continuation* (the paper's section 3.2): let a copy $x$ of $z$ carry the penalty and tie the two,
+# **How it is minimised.** A *continuation* (the paper's “inferring feature maps”): let a copy $x$ of $z$ carry the penalty and tie the two,
 #
 # $$\hat C_1=\frac\lambda2\|Fz-y\|^2+\frac\beta2\|z-x\|^2+\sum|x|^p ,$$
 #

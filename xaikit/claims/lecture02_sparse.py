@@ -4,7 +4,7 @@ from . import claim
 _2010, _2011 = "Zeiler et al. 2010", "Zeiler et al. 2011"
 
 
-@claim("02", f"{_2010}, fig. 4", "filters learned from photographs are oriented edges and bars; random filters are not",
+@claim("02", f"{_2010}, learned filters", "filters learned from photographs are oriented edges and bars; random filters are not",
        "edges, to the eye")
 def _oriented():
     import torch
@@ -18,7 +18,7 @@ def _oriented():
     return here, bool(learned.float().mean() >= 0.5 and control.float().mean() < 0.05)
 
 
-@claim("02", f"{_2010}, sec. 3.2", "the continuation minimises C₁ (p = 1): within 1 % of FISTA, if β grows slowly enough", "an efficient scheme")
+@claim("02", f"{_2010}, inferring feature maps", "the continuation minimises C₁ (p = 1): within 1 % of FISTA, if β grows slowly enough", "an efficient scheme")
 def _same_minimum():
     from ..features import sparse_code
     from ..features.edges import crops, photographs
@@ -31,7 +31,7 @@ def _same_minimum():
     return ", ".join(f"{a:.1%} above after {n} steps" for n, a in above.items()), bool(above[1000] < 0.01)
 
 
-@claim("02", f"{_2010}, sec. 4.3", "with fewer active entries, the convolutional code denoises better than a dictionary of patches",
+@claim("02", f"{_2010}, denoising images", "with fewer active entries, the convolutional code denoises better than a dictionary of patches",
        "better at every sparsity")
 def _denoising():
     from ..features.photo_codes import denoising
@@ -44,7 +44,7 @@ def _denoising():
     return here, bool(code.psnr > patches.psnr and code.nonzeros < patches.nonzeros)
 
 
-@claim("02", f"{_2011}, sec. 2.1", "given the switches, R and Rᵀ are linear and adjoint, also with two layers", "exact")
+@claim("02", f"{_2011}, multiple layers", "given the switches, R and Rᵀ are linear and adjoint, also with two layers", "exact")
 def _adjoint():
     import torch
 
@@ -59,7 +59,7 @@ def _adjoint():
     return f"the two sides of the dot-product test differ by {gap:.0e} of ‖Rz‖ ‖y‖ in float32", bool(gap < 1e-5)
 
 
-@claim("02", f"{_2011}, sec. 2.2", "the switches settle in the course of inference", "fixed once inference has converged")
+@claim("02", f"{_2011}, inference", "the switches settle in the course of inference", "fixed once inference has converged")
 def _settle():
     import torch
 
@@ -72,7 +72,7 @@ def _settle():
     return f"from noise, {moved[1]:.1%} move in step 2 and {moved.iloc[-1]:.2%} in step 40", bool(moved.iloc[-1] < 0.01 < moved[1])
 
 
-@claim("02", f"{_2011}, fig. 3", "each layer reconstructs the pixels, the second from strokes it composes itself", "close to the input")
+@claim("02", f"{_2011}, reconstructions", "each layer reconstructs the pixels, the second from strokes it composes itself", "close to the input")
 def _reconstructs():
     from ..features.photo_codes import photo_layers
 

@@ -125,8 +125,9 @@ def learn_layer(y, filters=(), switches=(), count=16, kernel=7, size=(2, 2, 2), 
 
     ``filters`` and ``switches`` are those of the layers below (none for the first).  Algorithm 1: in every epoch ``steps``
     of ISTA from the maps of the epoch before, then the filters by ``solve`` steps of linear conjugate gradients on their
-    normal equations (equation 8), then length 1.  ``start`` are filters to begin with, by default noise.  Ours: a filter that is hardly used begins anew, in the first half of
-    the epochs, as a piece of what is explained worst.  ValueError for settings that are not positive.
+    normal equations (equation 8), then length 1.  ``start`` are filters to begin with, by default noise.
+    Ours: a filter that is hardly used begins anew, in the first half of the epochs, as a piece of what is explained worst.
+    ValueError for settings that are not positive, or a ``start`` of another shape.
     """
     from tqdm.auto import tqdm
 
@@ -207,7 +208,7 @@ def strongest(layer, filters, switches=(), count=9, item=0):
 
 def look(filters, layer, switches=()):
     """What each filter of the top layer paints: its strongest activation in all items, down to the pixels, as the paper
-    shows filters (its figure 5).  Returns (K, C, P, P), cut to P pixels around what is painted; zeros for unused filters."""
+    shows filters.  Returns (K, C, P, P), cut to P pixels around what is painted; zeros for unused filters."""
     pictures = []
     side = field(filters, switches)
     for k in range(layer.maps.shape[1]):

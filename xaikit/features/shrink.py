@@ -6,7 +6,7 @@ import torch
 
 
 def shrink(z, beta, p=1.0):
-    """The minimiser x of β/2 (z − x)² + |x|^p for every entry of ``z`` (any shape); Zeiler et al. 2010, section 3.2.1.
+    """The minimiser x of β/2 (z − x)² + |x|^p for every entry of ``z`` (any shape); Zeiler et al. 2010, equation 8.
 
     p = 1: max(|z| − 1/β, 0) sign(z) (equation 8).  Other 0 < p < 2: by a look-up table.  One table serves every β: with
     s = β^(−1/(2−p)) the minimiser is s T(z/s), T that for β = 1.  ValueError for β ≤ 0 or p outside (0, 2).

@@ -1,6 +1,6 @@
 """A picture as a sum of few strokes: convolutional sparse coding (Zeiler, Krishnan, Taylor, Fergus 2010).
 
-    C₁(y) = λ/2 Σ_c ‖Σ_k z_k ⊕ f_{k,c} − y_c‖² + Σ_k |z_k|^p            (their equation 2)
+    C₁(y) = λ/2 Σ_c ‖Σ_k z_k ⊕ f_{k,c} − y_c‖² + Σ_k |z_k|^p
 
 y (N, C, H, W) pictures, f (K, C, h, w) filters that all pictures share, z (N, K, H+h−1, W+w−1) one map per filter and
 picture.  ⊕ is the convolution without padding, written F z below: an entry of z paints its filter into the picture.
@@ -66,13 +66,13 @@ def sparse_code(y, filters, lam=2.0, p=1.0, method="fista", iterations=100, smoo
 
     * ``"ista"``          z ← shrink(z − Fᵀ(Fz − y)/L), a gradient step and a shrinkage (Daubechies et al. 2004)
     * ``"fista"``         the same with momentum (Beck, Teboulle 2009); p ≥ 1 only
-    * ``"continuation"``  the paper's scheme (its section 3.2): a copy x of z takes the sparsity, β/2 ‖z − x‖² ties the
+    * ``"continuation"``  the paper's scheme (“inferring feature maps”): a copy x of z takes the sparsity, β/2 ‖z − x‖² ties the
       two.  For growing β = β₀, β₀·growth, …: shrink z to x (equation 8; p ≠ 1 by table), then solve for z exactly
       (equation 6).  By default ``beta`` = β₀ = 10 λ, and ``growth`` is such that the last β is 700 λ.  What comes back
       is x, which has exact zeros.  The slower β grows, the nearer it comes: the distance does not close by itself.
 
     ``smooth`` μ > 0 adds one map z₀ per channel with a uniform filter and the prior μ/2 ‖∇z₀‖² instead of sparsity
-    (section 3.4): it takes the low frequencies of a raw photograph.  ``z`` starts from given maps.  ``record=False``
+    (“image representation”): it takes the low frequencies of a raw photograph.  ``z`` starts from given maps.  ``record=False``
     leaves the history empty.  ValueError for shapes that do not fit, λ, p, μ out of range, an unknown method.
     """
     _check(y, filters, lam, p, method, iterations, smooth, beta, growth)
