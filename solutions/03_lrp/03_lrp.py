@@ -872,7 +872,8 @@ print(f"LRP with ε = 0 against gradient × input on four digits: largest differ
 # | bag of words → **score** | $f(x)=b+\sum_i\alpha_iy_i\,k(x_i,x)$ | $R^{(3)}_d$ |
 #
 # The task is the paper's: is there a polygon ($f>0$) or are there circles only ($f<0$)? Its pictures are also
-# 102 × 102 pixels; ours come with masks of edges and corners, so that we can *measure* what the paper shows.
+# 102 × 102 pixels, though a polygon may have circles beside it there, and ours hold one kind only; ours come with masks of
+# edges and corners, so that we can *measure* what the paper shows.
 #
 # **Forward.** Windows of 12 and of 18 pixels (the ratio of the paper's SIFT scales 2 and 3), one every 3 pixels;
 # for each size 128 words, found by k-means. The **rank mapping** lets a descriptor speak its four nearest words,
@@ -910,7 +911,7 @@ for (mapping, p), bags in test_bags.items():
 pd.Series(accuracy).unstack(sort=False).style.format("{:.1%}", na_rep="–")
 
 # %% [markdown]
-# Every pipeline separates polygons from circles and errs on a few pictures in a hundred at most. Good: there is
+# Every pipeline separates polygons from circles and errs on a handful of pictures in a hundred at most. Good: there is
 # something
 # to explain, and differences between explanations are hardly differences in skill.
 #

@@ -55,7 +55,7 @@ def live(mapping, kernel, p, picture, paint):
     limit = plot.limit_of(found.pixels, 0.998)
     board.text(294, 26, "relevance of pixels, R⁽¹⁾", 11.5, bold=True, anchor="ls")
     board.picture(plot.overlay(image, found.pixels, limit), 294, 36, side)
-    board.scale(limit, 552, 46, side - 40, label="relevance")
+    board.scale(limit, 552, 46, side - 40, label="R⁽¹⁾")
     rows = list(found.sums().items())
     board.bars(752, 36, 130, rows, 2.4 * max(1.0, *(abs(v) for _, v in rows)), row_height=27)
     gap = abs(rows[1][1] - rows[0][1])
