@@ -102,11 +102,12 @@ def swapped(v, W, b, c, unit, u_h, u_v):
 
 
 def own_numbers(v, W, b, c, unit, u_h, u_v):
-    return gibbs_step(v, W, b, c, unit, torch.rand(u_h.shape), torch.rand(u_v.shape))
+    g = torch.Generator().manual_seed(len(v))
+    return gibbs_step(v, W, b, c, unit, torch.rand(u_h.shape, generator=g), torch.rand(u_v.shape, generator=g))
 
 
 def own_numbers_for_v(v, W, b, c, unit, u_h, u_v):
-    return gibbs_step(v, W, b, c, unit, u_h, torch.rand(u_v.shape))
+    return gibbs_step(v, W, b, c, unit, u_h, torch.rand(u_v.shape, generator=torch.Generator().manual_seed(len(v))))
 
 
 def signs(v, W, b, c, unit, u_h, u_v):

@@ -48,7 +48,7 @@ def _undrawn(v, W, b, c, unit, u_h, u_v):
 def _cases(rng):
     """RBMs of several shapes with numbers that no rounding can bring to the other side of a probability."""
     made = []
-    for n, hidden, visible, note in ((6, 4, 9, "six chains"), (5, 9, 6, "more hidden than visible units"), (1, 3, 30, "one chain"),
+    for n, hidden, visible, note in ((6, 4, 9, "six chains"), (5, 9, 6, "more hidden than visible units"), (1, 12, 30, "one chain"),
                                      (40, 6, 5, "forty chains")):
         while True:
             case = {"v": (rng.random((n, visible)) < 0.5).astype(float), "W": rng.normal(size=(hidden, visible)),
