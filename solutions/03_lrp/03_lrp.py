@@ -1120,17 +1120,14 @@ for name, part in (("3 to 6 sides", sharp), ("7 and 8 sides", blunt)):
 # polygons speak for “polygon” too, less than their corners; those of blunt ones mostly speak against.
 #
 # Right: the same pictures, the same words, another *mapping*. With soft assignment the machine is at least as
-# accurate (table above), yet
-# its evidence lies along the straight edges. Neither map is wrong: each conserves $f$, and each reports what
-# *its* pipeline
-# uses. “Polygons are recognised by their corners” is a statement about one pipeline, not about polygons.
+# accurate (table above), yet in most polygons its evidence lies along straight edges rather than at corners. Neither
+# map is wrong: each conserves $f$, and each reports what *its* pipeline uses. “Polygons are recognised by their
+# corners” is a statement about one pipeline, not about polygons.
 #
 # Two cautions. The bias is part of every map: $b$ is shared as $b/V$ among words, and a word that few descriptors
-# speak gives each of them much, so that even meaningless windows are rarely below zero (the shuffled curve shows
-# what chance
-# gives). And with a Fisher vector the shares $m_d(l)/\sum_{l'}m_d(l')$ have both signs; where they nearly cancel,
-# single
-# descriptors get huge relevance of both signs, while the sum still holds:
+# speak gives each of them much, so that where $b>0$ even meaningless windows are rarely below zero (the shuffled
+# curve shows what chance gives). And with a Fisher vector the shares $m_d(l)/\sum_{l'}m_d(l')$ have both signs; where
+# the sum nearly cancels, single descriptors get huge relevance of both signs, while the total still holds:
 
 # %%
 rows = {}
