@@ -29,13 +29,13 @@ class Adaptive(NamedTuple):
 def photo_layers(seed=0):
     """`Adaptive`: two adaptive layers on sixteen cut-outs of the photographs, the first begun from ``photo_filters``."""
     y = crops(photographs(), 16, 48, seed)
-    f1, first = learn_layer(y, count=16, kernel=9, lam=1.0, epochs=6, start=photo_filters(seed).filters, seed=seed)
+    f1, first = learn_layer(y, count=16, kernel=9, lam=1.0, epochs=4, start=photo_filters(seed).filters, seed=seed)
     start = pieces(first.pooled, 16, 7, seed)
-    f2, second = learn_layer(y, [f1], [first.switches], count=16, kernel=7, lam=1.0, start=start, seed=seed)
+    f2, second = learn_layer(y, [f1], [first.switches], count=16, kernel=7, lam=1.0, epochs=8, start=start, seed=seed)
     return Adaptive(y, [f1, f2], [first, second])
 
 
-def noisy_photographs(names=NAMES, size=54, sigma=0.1, seed=0):
+def noisy_photographs(names=NAMES, size=45, sigma=0.1, seed=0):
     """``(clean, noisy)`` (N, 1, size, size): the photographs' middles at half scale in grey, and with Gaussian noise of
     deviation ``sigma`` (pictures lie in [0, 1]) added."""
     whole = torch.cat([photo(name, 256) for name in names]).mean(1, keepdim=True)
