@@ -67,28 +67,29 @@ def line_root(model, x, others, target=None, candidates=1, steps=40, choose="dis
         raise ValueError(f"choose must be 'distance' or 'residuum', not {choose!r}")
     if others.shape[1:] != x.shape[1:]:
         raise ValueError(f"others has shape {tuple(others.shape)}, x has {tuple(x.shape)}: their images must be of one shape")
-    found = []
     with explaining(model, x, target) as score, torch.no_grad():
-        score.predicted()
-        logits = torch.cat([score.logits(part) for part in others.to(score.x).split(256)])
-        score.classes(logits[:1], [0])
-        for i in range(len(x)):
-            at = score.x[i:i + 1]
-            side = _margin(score, at, [i])
-            opposite = others.to(at)[margin(logits, score.target[i].expand(len(logits))) * side < 0]
-            if not len(opposite):
-                raise ValueError(f"image {i}: none of the {len(others)} others is on the other side of the decision for "
-                                 f"class {int(score.target[i])}")
-            distance = torch.cdist(at.flatten(1), opposite.flatten(1))[0]
-            ends = opposite[distance.topk(min(candidates, len(distance)), largest=False).indices]
-            roots = _bisect(score, at.expand_as(ends), ends, [i] * len(ends), steps)
-            if choose == "distance":
-                worst = (roots - at).flatten(1).norm(dim=1)
-            else:
-                slope = _margin_gradient(score, roots, [i] * len(roots))[1]
-                worst = (side - ((at - roots) * slope).flatten(1).sum(1)).abs()
-            found.append(roots[worst.argmin()])
-    return torch.stack(found)
+        others = others.to(score.x)
+        side = torch.cat([_margin(score.predicted(), score.x[rows], rows) for rows in score.chunks()])
+        logits = torch.cat([score.logits(others[rows]) for rows in score.chunks(len(others))])
+        beyond = {int(t): margin(logits, t.expand(len(others))) for t in score.target.unique()}
+        opposite = torch.stack([beyond[int(t)] for t in score.target]) * side[:, None] < 0
+        if not opposite.any(1).all():
+            i = int((~opposite.any(1)).nonzero()[0])
+            raise ValueError(f"image {i}: none of the {len(others)} others is on the other side of the decision for class "
+                             f"{int(score.target[i])}")
+        distance = torch.cdist(score.x.flatten(1), others.flatten(1)).masked_fill(~opposite, torch.inf)
+        near, index = distance.topk(min(candidates, len(others)), dim=1, largest=False)
+        index = torch.where(near.isfinite(), index, index[:, :1]).flatten()  # where there are fewer, the nearest again
+        image = torch.arange(len(x), device=index.device).repeat_interleave(near.shape[1])
+        roots, badness = [], []
+        for part in score.chunks(len(index)):
+            rows, at = image[part], score.x[image[part]]
+            roots.append(_bisect(score, at, others[index[part]], rows, steps))
+            way = (at - roots[-1]).flatten(1)
+            badness.append(way.norm(dim=1) if choose == "distance" else
+                           (side[rows] - (way * _margin_gradient(score, roots[-1], rows)[1].flatten(1)).sum(1)).abs())
+        best = torch.cat(badness).view(len(x), -1).argmin(1)
+        return torch.cat(roots).view(len(x), -1, *x.shape[1:])[torch.arange(len(x)), best]
 
 
 def nearest_root(model, x, target=None, steps=40):
