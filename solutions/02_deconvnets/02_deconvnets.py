@@ -333,7 +333,7 @@ looks = features.adaptive.look(deep.filters, second, [first.switches])
 tiles = [w / w.abs().max() / 2 + 0.5 for w in (*deep.filters[0], *looks)]
 fig = plot.grid(tiles, [f"1: {k + 1}" for k in range(16)] + [f"2: {k + 1}" for k in range(16)], columns=8, size=1.2)[0].figure
 plot.describe(fig, "Two rows of first-layer filters, edges and bars; two rows of second-layer filters in pixels: longer edges, "
-                   "parallel lines, corners, a closed curve.")
+                   "bent lines, parallel lines, corners, a T-junction.")
 
 # %% [markdown]
 # **Reconstructions**, and the strongest activations of layer 2 one at a time.
