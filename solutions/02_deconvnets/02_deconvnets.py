@@ -677,6 +677,12 @@ print("test accuracy:", {e: round(train.accuracy(m, (patches, labels)), 2) for e
 # what units *do*; that their learning is faster does not follow. In the picture: the strongest patch jumps while the correlation is low (the number under it is its place in the set), as the paper saw
 # with “sudden jumps in appearance”.
 #
+# **Try it.** A slider for the epoch, from the random start to the end; choose a layer and a unit.
+
+# %% tags=["demo"]
+demos.get("02/epochs").show()
+
+# %% [markdown]
 # ## 7 · Choosing an architecture by looking
 #
 # **Claim** (the paper, section 4.1, figure 6). In the first layer of the network of 2012, 11 × 11 filters at stride 4, (i) filters are a mix of very high and very low frequencies, with little between,
@@ -755,6 +761,12 @@ for first in study.FIRST:
     axes = plot.grid([*best.patches[:, 0], *sent[:, 0]], columns=8, size=1.05, signed=[False] * 8 + [True] * 8)
     axes[0].set_title(first, fontsize=9)
     plot.describe(axes[0], f"Eight units of the second layer, {first}: their strongest patches and below them the projections.")
+
+# %% [markdown]
+# **Try it.** One first-layer map at every pixel, and the same map read at the stride of your choice. Watch what becomes of thin slanted lines, and the share that is folded over.
+
+# %% tags=["demo"]
+demos.get("02/stride").show()
 
 # %% [markdown]
 # ## 8 · Occlusion
@@ -906,12 +918,18 @@ for pooled in (False, True):
 pd.DataFrame(table).T
 
 # %% [markdown]
-# **What to see.** Look at the lower half first, *averaged over places*: a feature is “how much of unit $k$ is there”. Hiding a door does much the same to every house, clearly less so a random spot, most clearly in block 4; the roof
-# lies between, and the left window is not told from a random place of the house, which often is a window or a wall anyway. *Place by place*, as the paper counts it, there is little left, and in block 4 the
+# **What to see.** Look at the lower half first, *averaged over places*: a feature is “how much of unit $k$ is there”. In blocks 2 to 4 hiding a door does much the same to every house, and so, a little less, does hiding
+# the roof; a random spot does not. The left window is not told from a random place of the house, which often is a window or a wall anyway. *Place by place*, as the paper counts it, there is little left, and in block 4 the
 # random squares even look the most consistent: our houses stand anywhere in the picture, so the same change happens at other places of the map and counts as another one, while a square on
 # the sky changes next to nothing, alike in all pictures. The paper's dogs all looked into the camera. In the last block doors are still told from random places, by less than below: here the network
 # needs only to know whether there is a house. The measure is as good as its control: ask for both.
 #
+# **Try it.** Choose the part, the size of the square and the block (ten houses, so that it follows your hand).
+
+# %% tags=["demo"]
+demos.get("02/parts").show()
+
+# %% [markdown]
 # ## The live demo
 #
 # Layer × unit × picture × ReLU rule, and a grey square that you move. Take the unit that is strongest in block 4, put the square on what its projection shows, and see the unit change; then put it on the sky.
