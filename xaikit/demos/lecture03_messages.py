@@ -84,7 +84,7 @@ def _graph(board, left, title, values, edges, letter):
         chart.dot(x, y - 50, "#{:02x}{:02x}{:02x}".format(*shade), 24, plot.MUTED)
         ink = "white" if shade @ np.array([0.299, 0.587, 0.114]) < 140 else plot.INK
         board.text(left + 4 + x, y - 8, f"{letter}{'₀₁₂₃₄₅₆₇'[n]}", 10.5, ink, anchor="mm")
-        board.text(left + 4 + x, y + 8, number(values[n], True, 2), 10.5, ink, bold=True, anchor="mm")
+        board.text(left + 4 + x, y + 8, number(values[n], True, 3), 10.5, ink, bold=True, anchor="mm")
 
 
 def demos():
