@@ -96,7 +96,7 @@ print(f"f(x) = {b + terms.sum():.3f}; the sums are", *(f"{table[c].sum():.3f}" f
 table.round(3)
 
 # %% [markdown]
-# Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, and pixel 4 most after pixel 1.
+# Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, pixel 2 more than any but pixel 1.
 #
 # **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits, for
 # which $\phi_d(x_d)=x_d$
@@ -738,7 +738,8 @@ for ax, arrows, title in zip(
         ax.plot(*points[labels == y].T, "o", ms=2.5, color=colour, alpha=0.7)
     tail = at if ax is axes[0] else roots
     ax.quiver(*tail.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.005, color=plot.INK)
-    ax.set(xlim=(-3, 3), ylim=(-3, 3), xlabel="x₁", ylabel="x₂", title=title, aspect="equal")
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), xlabel="x₁", ylabel="x₂", aspect="equal")
+    ax.set_title(title, loc="left")
 plot.describe(
     fig,
     "The plane with two classes and the decision boundary. Left, arrows of the gradient climb to the two clumps of blue dots. Right, arrows lead from the "
@@ -819,6 +820,7 @@ for x, local, d in zip(chosen.split(1), local_roots.split(1), (0, 3, 4, 7), stri
                 "f(x)": f(x).item(),
                 "f(x₀)": f(root).item(),
                 "Σ R": R.sum().item(),
+                "Σ negative R": R.clamp(max=0).sum().item(),
                 "residuum": f(x).item() - R.sum().item(),
                 "|x − x₀|": (x - root).norm().item(),
                 "to the neighbour": (x - neighbour).norm().item(),
@@ -847,7 +849,7 @@ pd.DataFrame(rows).round(3)
 # are close to each other; photographs are not). The relevance from the line is readable, it says what makes this
 # a zero *rather than that six*, but its
 # residuum is large: on so long a way $f$ is not straight. The local root has the smaller residuum and a map
-# without a single minus. That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$,
+# with hardly a minus. That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$,
 # so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the squared gradient in new clothes, and all pixels agree with
 # the prediction, as in section 1's counterexample. LRP needs no second point.
 #
