@@ -8,7 +8,7 @@ from zennit import composites as zennit_composites
 from zennit.attribution import Gradient as ZennitGradient
 
 from xaikit import attribution, data, zoo
-from xaikit.attribution import PRESETS, AlphaBeta, Epsilon, Flat, Gamma, UnsupportedLayer, ZBox, composite, layers
+from xaikit.attribution import PRESETS, AlphaBeta, Epsilon, Flat, Gamma, UnsupportedLayer, composite, layers
 
 
 def vgg_like(seed=0):

@@ -33,7 +33,7 @@ from IPython.display import Markdown, display
 from sklearn.linear_model import LogisticRegression
 
 from xaikit import attribution, claims, data, demos, evaluate, plot, zoo
-from xaikit.demos import lecture03_messages, lecture03_plane
+from xaikit.evaluate import by_hand
 from xaikit.exercises import answer, check
 from xaikit.features import bow, bow_relevance
 from xaikit.source import show_source
@@ -176,16 +176,16 @@ pd.DataFrame(
 # $$R_{i\leftarrow k}=R_k\,\frac{a_iw_{ik}}{\sum_ha_hw_{hk}},\qquad R_7=f(x).$$
 
 # %%
-show_source(lecture03_messages.messages)
+show_source(by_hand.messages)
 
 # %%
-a, z = lecture03_messages.forward((1.0, 0.5, 1.5))
-relevance, sent = lecture03_messages.messages(a, z)
+a, z = by_hand.forward((1.0, 0.5, 1.5))
+relevance, sent = by_hand.messages(a, z)
 for (i, k), r in sent.items():
     print(
-        f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * lecture03_messages.EDGES[i, k]:+.2f} of {z[k]:+.2f}"
+        f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * by_hand.EDGES[i, k]:+.2f} of {z[k]:+.2f}"
     )
-sums = [sum(relevance[n] for n in layer) for layer in lecture03_messages.LAYERS]
+sums = [sum(relevance[n] for n in layer) for layer in by_hand.LAYERS]
 print("\nlayer sums, from the inputs up:", ", ".join(f"{v:.6f}" for v in sums))
 
 # %% [markdown]
@@ -234,11 +234,13 @@ print(
 # %% [markdown]
 # ## 3 · Rules, and where the relevance goes
 #
-# From here on, $x_i$ are the inputs of a layer, $z_{ij}=x_iw_{ij}$ their contributions to neuron $j$,
+# **Claim** (the paper, eqs. 56 to 60). Two things get in the way of the messages above: a denominator near 0 sends gigantic
+# ones, and a bias is no input that could take its share. Two families of rules deal with the first, and what the second
+# costs can be said beforehand.
+#
+# Here $x_i$ are the inputs of a layer, $z_{ij}=x_iw_{ij}$ their contributions to neuron $j$,
 # $z_j=\sum_iz_{ij}+b_j$ what the neuron adds up, bias
-# included, and $x_j=g(z_j)$ its activation. A **rule** says how $R_j$ is shared among the inputs. Two things get
-# in the way of the
-# formula above: a denominator near 0 sends gigantic messages, and a bias is no input that could take its share.
+# included, and $x_j=g(z_j)$ its activation. A **rule** says how $R_j$ is shared among the inputs.
 #
 # **The ε-rule** (the paper, eq. 58) adds a **stabiliser** $\varepsilon\ge0$ that moves the denominator away from 0:
 #
@@ -713,7 +715,7 @@ print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + 
 # right, the way from each point's nearest root to it. The dashed line is the decision boundary.
 
 # %%
-points, labels, f2 = lecture03_plane.plane()
+points, labels, f2 = by_hand.plane()
 axis = torch.linspace(-2.2, 2.2, 12, dtype=torch.float64)
 at = torch.cartesian_prod(axis, axis)
 with torch.no_grad():

@@ -31,7 +31,7 @@ def _counterexample():
 def _messages():
     import numpy as np
 
-    from ..demos.lecture03_messages import LAYERS, forward, messages
+    from ..evaluate.by_hand import LAYERS, forward, messages
 
     rng, worst = np.random.default_rng(0), 0.0
     for _ in range(200):
@@ -74,7 +74,7 @@ def _misleading():
     import torch
 
     from ..attribution import gradient, line_root
-    from ..demos.lecture03_plane import plane
+    from ..evaluate.by_hand import plane
 
     points, labels, f = plane()
     at = torch.cartesian_prod(*[torch.linspace(-2.4, 2.4, 33, dtype=torch.float64)] * 2)

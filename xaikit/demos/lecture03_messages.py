@@ -2,39 +2,13 @@
 import numpy as np
 
 from .. import plot
+from ..evaluate.by_hand import BIAS, EDGES, LAYERS, forward, messages
 from ..widgets import Check, Slider
 from . import Demo
 from .canvas import Canvas, Chart, number
 
-EDGES = {(1, 4): 1.0, (2, 4): -0.8, (1, 5): -0.6, (2, 5): 1.2, (3, 5): 0.5, (2, 6): -0.7, (3, 6): 1.1,
-         (4, 7): 1.5, (5, 7): 1.0, (6, 7): -0.8}
-BIAS = {4: 0.4, 5: -0.3, 6: 0.2, 7: 0.5}
-LAYERS = ((1, 2, 3), (4, 5, 6), (7,))
 _PLACE = {n: (60 + 155 * c, 215 if len(layer) == 1 else 95 + 120 * r)
           for c, layer in enumerate(LAYERS) for r, n in enumerate(layer)}
-
-
-def forward(inputs, bias=False):
-    """(a, z): the activation of each neuron 1 … 7 and what it adds up; ReLU at 4, 5 and 6."""
-    a, z = {i + 1: float(v) for i, v in enumerate(inputs)}, {}
-    for layer in LAYERS[1:]:
-        for k in layer:
-            z[k] = sum(a[i] * w for (i, j), w in EDGES.items() if j == k) + (BIAS[k] if bias else 0.0)
-            a[k] = max(z[k], 0.0) if k != 7 else z[k]
-    return a, z
-
-
-def messages(a, z):
-    """(R, R on every edge): R_{i←k} = R_k a_i w_ik / z_k from neuron 7 down; where z_k = 0 nothing is sent."""
-    relevance, sent = {7: a[7]}, {}
-    for layer in (LAYERS[2], LAYERS[1]):
-        for k in layer:
-            for (i, j), w in EDGES.items():
-                if j == k:
-                    sent[i, k] = relevance[k] * a[i] * w / z[k] if z[k] else 0.0
-        for i in LAYERS[LAYERS.index(layer) - 1]:
-            relevance[i] = sum(r for (source, _), r in sent.items() if source == i)
-    return relevance, sent
 
 
 def network(x1, x2, x3, bias):

@@ -3,45 +3,14 @@ import functools
 
 import numpy as np
 import torch
-from torch import nn
 
 from .. import attribution, plot
+from ..evaluate.by_hand import plane
 from ..widgets import Slider, Toggle
 from . import Demo
 from .canvas import Canvas, Chart, number
 
 REACH = 3.0
-
-
-class Kernels(nn.Module):
-    """f(x) = b + Σ_i c_i exp(−γ |x − s_i|²), (N, 2) → (N, 1): an SVM with a Gaussian kernel."""
-
-    def __init__(self, support, weights, bias, gamma):
-        super().__init__()
-        self.gamma = gamma
-        for name, value in (("support", support), ("weights", weights), ("bias", bias)):
-            self.register_buffer(name, torch.as_tensor(np.asarray(value), dtype=torch.float64))
-
-    def forward(self, x):
-        near = torch.exp(-self.gamma * (x[:, None] - self.support).square().sum(2))
-        return (near @ self.weights + self.bias)[:, None]
-
-
-@functools.cache
-def plane(seed=0):
-    """(points (N, 2), labels (N,) ±1, the trained classifier): class +1 in two clumps, class −1 around and between."""
-    from sklearn.svm import SVC
-
-    rng = np.random.default_rng(seed)
-    clumps = [rng.normal(at, 0.45, (60, 2)) for at in ((-1.1, 0.9), (1.2, -0.3))]
-    angle = rng.uniform(0, 2 * np.pi, 110)
-    around = np.stack([2.5 * np.cos(angle), 2.2 * np.sin(angle)], 1) + rng.normal(0, 0.25, (110, 2))
-    between = np.array([-0.2, -0.9]) + rng.normal(0, 0.3, (40, 2))
-    points = np.concatenate([*clumps, around, between])
-    labels = np.repeat([1, -1], [120, 150])
-    machine = SVC(C=5, gamma=1.2).fit(points, labels)
-    f = Kernels(machine.support_vectors_, machine.dual_coef_[0], machine.intercept_[0], 1.2).eval()
-    return torch.from_numpy(points), torch.from_numpy(labels), f
 
 
 @functools.cache

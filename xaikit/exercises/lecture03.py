@@ -63,7 +63,7 @@ def _layers(rng):
 def _split(a, W, b, R, alpha, beta=None, bias="split", by="contribution", total=None):
     """αβ in numpy; the arguments after alpha make its mistakes."""
     beta, out = 1 - alpha if beta is None else beta, 0
-    for weight, cut, low in ((alpha, np.maximum, True), (beta, np.minimum, False)):
+    for weight, cut in ((alpha, np.maximum), (beta, np.minimum)):
         if by == "contribution":
             part = cut(a[:, :, None] * W, 0)
         elif by == "weight":
