@@ -49,7 +49,8 @@ def words(outputs):
         if WIDGET in data:
             data = {"widget": True}
         found.append({k: re.sub(r"0x[0-9a-f]+", "0x", v) for k, v in data.items() if isinstance(v, str)})
-    return "".join(f for f in found if isinstance(f, str)), [f for f in found if not isinstance(f, str)]
+    # a progress bar that has gone leaves an empty output, and what is kept from a first run needs no bar
+    return "".join(f for f in found if isinstance(f, str)), [f for f in found if f and not isinstance(f, str)]
 
 
 def texts(cells):
