@@ -232,6 +232,23 @@ print(
 )
 
 # %% [markdown]
+# **Order.** Conservation leaves much open, and the paper suggests a further wish: of two positive contributions $z_{ik}=a_iw_{ik}$ to a
+# neuron with positive relevance and positive sum, the larger shall not get the smaller message,
+# $0<z_{ik}<z_{i'k}\Rightarrow R_{i\leftarrow k}\le R_{i'\leftarrow k}$. Sharing in proportion keeps it. So would sharing by $z^2$; sharing
+# the relevance equally, as section 3's flat rule does, only just.
+
+# %%
+rng = np.random.default_rng(0)
+z = rng.normal(size=(2000, 6))
+z = z[z.sum(1) > 0.1]
+ways = {"∝ z": z / z.sum(1, keepdims=True), "∝ z²": z**2 / (z**2).sum(1, keepdims=True),
+        "equally": np.full_like(z, 1 / 6), "∝ 1/z": (1 / z) / (1 / z).sum(1, keepdims=True)}
+both = (z[:, :, None] > 0) & (z[:, :, None] < z[:, None, :])  # 0 < z of i < z of i′
+for name, message in ways.items():
+    wrong = (message[:, :, None] > message[:, None, :] + 1e-12) & both
+    print(f"{name:8} conserves: {np.allclose(message.sum(1), 1)}, pairs in the wrong order: {wrong.sum() / both.sum():.0%}")
+
+# %% [markdown]
 # ## 3 · Rules, and where the relevance goes
 #
 # **Claim** (the paper, eqs. 56 to 60). Two things get in the way of the messages above: a denominator near 0 sends gigantic
