@@ -7,7 +7,7 @@ import torch
 from lectures import code_cells, prose, read, run, texts
 from torch import nn
 
-from xaikit import attribution, exercises
+from xaikit import attribution, claims, exercises
 from xaikit.classroom import source
 from xaikit.demos import lecture03, lecture03_messages, lecture03_plane
 from xaikit.evaluate import by_hand
@@ -116,3 +116,12 @@ def test_an_empty_notebook_runs_to_the_end_in_time(notebook):
     text = texts(cells)
     assert text.count("not attempted") >= 8 and "✓ holds" in text
     assert seconds <= 75 and memory <= 2, (seconds, memory)
+
+
+def test_of_the_claims_on_rules_and_roots_two_do_not_hold_and_the_closing_text_says_which(notebook):
+    mine = [c for c in claims.registered("03") if c.measure.__module__.endswith(".lecture03")]
+    failed = [c.claim for c in mine if not c.measure()[1]]
+    assert len(mine) == 9 and len(failed) == 2
+    assert "does not leak" in failed[0] and "departs from the data" in failed[1]
+    closing = prose(notebook).split("**The rows that do not hold.**")[1]
+    assert "αβ-rule leaks after all" in closing and "root on a line stays near the data" in closing
