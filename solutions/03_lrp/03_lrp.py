@@ -929,7 +929,7 @@ for (mapping, p), bags in test_bags.items():
         machine = bow.trained(mapping, kernel, p).machine
         right = (machine(bags) > 0) == (test.labels == 1)
         accuracy[name, f"{bow.MAPPINGS[mapping]}, p = {p:g}"] = right.double().mean().item()
-pd.Series(accuracy).unstack(sort=False).style.format("{:.1%}", na_rep="–")
+pd.Series(accuracy).unstack(sort=False).style.set_uuid("bag0").format("{:.1%}", na_rep="–")
 
 # %% [markdown]
 # Every pipeline separates polygons from circles and errs on a handful of pictures in a hundred at most. Good: there is
@@ -1021,7 +1021,7 @@ for kernel in ("intersection", "chi2", "exp_chi2", "gaussian"):
 pd.DataFrame.from_dict(
     rows, orient="index",
     columns=["R⁽³⁾", "median |f − Σ R⁽³⁾| / |f|", "largest |f − Σ R⁽³⁾|", "largest difference of Σ R⁽³⁾, Σ R⁽²⁾, Σ R⁽¹⁾"],
-).style.format("{:.1e}", subset=pd.IndexSlice[:, ["median |f − Σ R⁽³⁾| / |f|", "largest |f − Σ R⁽³⁾|",
+).style.set_uuid("bag2").format("{:.1e}", subset=pd.IndexSlice[:, ["median |f − Σ R⁽³⁾| / |f|", "largest |f − Σ R⁽³⁾|",
                                                     "largest difference of Σ R⁽³⁾, Σ R⁽²⁾, Σ R⁽¹⁾"]])
 
 # %% [markdown]
@@ -1083,7 +1083,7 @@ plot.describe(
     "Two pictures of polygons and one of circles, each with its relevance painted over whole windows, over their centres, and "
     "with the windows shuffled. Red, for polygon, gathers at sharp corners; blue runs along the circles.",
 )
-pd.DataFrame(table).T.style.format("{:.6f}")
+pd.DataFrame(table).T.style.set_uuid("bag1").format("{:.6f}")
 
 # %% [markdown]
 # **Does the explanation sit on edges and corners?** The paper shows heatmaps in which polygons light up and says that
@@ -1157,7 +1157,7 @@ for mapping, kernel in (("rank", "intersection"), ("soft", "intersection"), ("fi
     size = [float(sum(R.abs().sum() for R in e.descriptors)) for e in found]
     gap = max(abs(s - e.score) for e in found for s in e.sums().values())
     rows[f"{bow.MAPPINGS[mapping]}, {bow.KERNELS[kernel]}"] = [np.median(size), max(size), gap]
-pd.DataFrame.from_dict(rows, orient="index", columns=["median Σ |R⁽²⁾|", "largest Σ |R⁽²⁾|", "largest |f − Σ R|"]).style.format(
+pd.DataFrame.from_dict(rows, orient="index", columns=["median Σ |R⁽²⁾|", "largest Σ |R⁽²⁾|", "largest |f − Σ R|"]).style.set_uuid("bag3").format(
     {"median Σ |R⁽²⁾|": "{:.1f}", "largest Σ |R⁽²⁾|": "{:.1f}", "largest |f − Σ R|": "{:.0e}"})
 
 # %% [markdown]
