@@ -32,7 +32,7 @@ def _same_minimum():
 
 
 @claim("02", f"{_2010}, denoising images", "with fewer active entries, the convolutional code denoises better than a dictionary of patches",
-       "better at every sparsity")
+       "figure: a better trade-off")
 def _denoising():
     from ..features.photo_codes import denoising
 
