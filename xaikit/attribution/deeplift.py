@@ -8,7 +8,6 @@ from collections import deque
 
 import torch
 
-from .. import hooks
 from ..errors import UnsupportedLayer
 from . import operations
 from .call import explaining
@@ -50,11 +49,10 @@ def _attribute(score, images, base, rows):
 def _multipliers(score, images, base, rows):
     """Δ score / Δ input, as the product of the slopes along the way."""
     reference = _Reference()
-    with torch.no_grad(), hooks.interpose(score.model, reference):
-        score.logits(base)
+    with torch.no_grad():
+        score.logits(base, reference)
     points = images.detach().requires_grad_()
-    with hooks.interpose(score.model, engine := _Engine(reference.given)):
-        scores = score(points, rows)
+    scores = score(points, rows, engine := _Engine(reference.given))
     if engine.given:
         raise UnsupportedLayer(f"DeepLIFT: layer {engine.given[0][0][1]!r} is not reached in the same order for x and the baseline")
     if not scores.requires_grad:

@@ -11,6 +11,7 @@ need no care of their own: autograd adds the relevances that meet at an activati
 * Anything else: UnsupportedLayer, before there is a heatmap.
 """
 import fnmatch
+import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 
@@ -89,12 +90,11 @@ def relevance_by_layer(model, x, target=None, rules=_EPSILON):
 def _propagate(score, images, rows, rules, ledger=None):
     """(relevance, logits) of some of the images."""
     points = images.detach().requires_grad_()
-    with hooks.interpose(score.model, _Engine(rules, ledger)):
-        logits = score(points, rows)
+    logits = score(points, rows, _Engine(rules, ledger))
     if not logits.requires_grad:  # a network that ignores its input
         return torch.zeros_like(images), logits
     relevance, = torch.autograd.grad(logits, points, logits.detach())
-    if not relevance.isfinite().all():
+    if not math.isfinite(relevance.sum()) and not relevance.isfinite().all():
         raise ValueError("the relevance is too large for its dtype: a rule divides by sums that nearly vanish; "
                          "use a larger eps, bias='absorbs', or float64")
     return relevance, logits.detach()
@@ -133,7 +133,7 @@ class _Engine:
     def rule(self, call):
         """The first rule whose type or pattern fits the layer; None if there is none."""
         for key, rule in self.rules.items():
-            if fnmatch.fnmatchcase(call.path, key) if isinstance(key, str) else isinstance(call.module, key):
+            if key == "*" or (fnmatch.fnmatchcase(call.path, key) if isinstance(key, str) else isinstance(call.module, key)):
                 return rule
         return None
 

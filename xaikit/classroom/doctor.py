@@ -77,7 +77,9 @@ def weights():
         try:
             zoo.load(name)
             card = zoo.card(name)
-            yield Line(True, f"weights {name}", f"intact, test accuracy {100 * card['accuracy']:.1f} %", "")
+            found = (f"test accuracy {100 * card['accuracy']:.1f} %" if "accuracy" in card  # learned with labels
+                     else f"{card['measured']}: {card['score']:.1f}")
+            yield Line(True, f"weights {name}", f"intact, {found}", "")
         except Exception as error:  # whatever is wrong with one file is that file's line
             yield Line(False, f"weights {name}", str(error), f"`git checkout data/weights`, or `xaikit train {name} --save`")
 
