@@ -48,8 +48,7 @@ def _field_cases(rng):
 
 # 1.2 --------------------------------------------------------------------------------------------------------
 def strongest_patches(maps, images, k, size, stride, start):
-    """The k best patches of a unit.  maps (N, h, w) of the unit, images (N, H, W) → patches (k, size, "
-    "size)"""
+    """The k best patches of a unit, strongest first.  maps (N, h, w), images (N, H, W) → (k, size, size)"""
     best, place = maps.flatten(1).max(1)  # one place from each picture
     border = size + abs(start)
     padded = torch.nn.functional.pad(images, [border] * 4)  # zeros all round, so that no box ends outside

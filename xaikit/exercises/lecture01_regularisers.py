@@ -39,8 +39,7 @@ def _variation(x, factor=2.0, ring=False, axes=(1, 2), ends=(1, 1), power=2, mea
 
 # 1.5 --------------------------------------------------------------------------------------------------------
 def waves_to_image(real, imaginary, width, decay):
-    """Σ waves, each coefficient times max(f, 1/max(H, W))^−decay.  real, imaginary (N, H, W // 2 + 1) → (N, "
-    "H, W)"""
+    """Waves of coefficient (a + ib) · max(f, 1/max(H, W))^−decay.  a, b (N, H, W // 2 + 1) → (N, H, W)"""
     height = real.shape[1]
     f = (torch.fft.fftfreq(height)[:, None] ** 2 + torch.fft.rfftfreq(width) ** 2).sqrt()  # (H, W // 2 + 1)
     gain = f.clamp_min(1 / max(height, width)) ** -decay
@@ -72,8 +71,7 @@ def _wave_cases(rng):
 
 # 1.6 --------------------------------------------------------------------------------------------------------
 def jitter(x, down, right, fill):
-    """The pictures moved by whole pixels, ``fill`` coming in.  x (N, H, W); down, right of either sign → "
-    "(N, H, W)"""
+    """The pictures x (N, H, W) moved by whole pixels of either sign, fill coming in → (N, H, W)"""
     height, width = x.shape[1:]
     padded = torch.nn.functional.pad(x, (abs(right), abs(right), abs(down), abs(down)), value=fill)
     top, left = abs(down) - down, abs(right) - right
