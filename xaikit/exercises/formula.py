@@ -66,6 +66,10 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
         return call(answer, *[_argument(case, name) for name in names if _has(case, name)], parts=len(outputs))
 
     def judge(case, observed):
+        if outputs and kind_of(observed) in ("array", "other"):
+            came = text_of(observed, "type", 80) or "something else"
+            return Verdict(0.0, f"{len(outputs)} values were expected, and what came is a {came}.",
+                           f"Return {', '.join(outputs)}, in this order, each a number or a tensor.")
         values = given(case)
         expected = _tuple(truth(**values), outputs) if truth else None
         shapes = [np.shape(e) for e in expected] if truth else [tuple(shape(**values))]
@@ -171,10 +175,6 @@ def _parts(observed, outputs):
     kind = kind_of(observed)
     if kind == "parts":
         return [{"kind": "array", "value": observed.get(f"part.{i}"), "type": "part"} for i in range(len(outputs))]
-    if kind in ("array", "other"):
-        wanted = f"{len(outputs)} values: {', '.join(outputs)}"
-        return [{"kind": "other", "type": text_of(observed, "type", 80), "message": f"return {wanted}"}
-                for _ in outputs]
     return [observed] * len(outputs)
 
 

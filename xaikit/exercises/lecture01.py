@@ -30,6 +30,11 @@ def _field(layers, early=False, late_start=False, dilate=True, less=1, add=False
     return tuple(np.float64(v) for v in (size, stride, start))
 
 
+def _middle(layers):
+    size, stride, start = _field(layers)
+    return size, stride, start + (size - 1) / 2
+
+
 _CONFUSED = ({"early": True}, {"dilate": False}, {"turned": True}, {"late_start": True}, {"scaled": False})
 
 
@@ -61,7 +66,8 @@ def strongest_patches(maps, images, k, size, stride, start):
 
 
 def _patches(maps, images, k, size, stride, start, several=False, least=False, unsorted=False, mean=False,
-             swap=False, moved=False, corner=True, middle=False, absolute=False):
+             swap=False, moved=False, corner=True, middle=False, absolute=False, outside="constant",
+             pasted=False):
     flat = maps.reshape(len(maps), -1)
     flat = np.abs(flat) if absolute else flat
     if several:
@@ -76,7 +82,9 @@ def _patches(maps, images, k, size, stride, start, several=False, least=False, u
         if moved:
             first = np.clip(first, 0, np.array(images.shape[1:]) - size)
         a, b = first + wide
-        out[i] = np.pad(images[n], wide)[a:a + size, b:b + size]
+        out[i] = np.pad(images[n], wide, mode=outside)[a:a + size, b:b + size]
+        if pasted:
+            out[i] = np.roll(out[i], np.minimum(first, 0), (0, 1))
     return out
 
 
@@ -104,7 +112,7 @@ def _patch_cases(rng):
 
 # 1.3 --------------------------------------------------------------------------------------------------------
 def ascent_step(f, x, rho, eta):
-    """One step uphill, of length η, and back to ‖x‖ = ρ, row by row.  f: (N, D) → (N,);  x (N, D) → (N, D)"""
+    """One step uphill, of length η, and back to ‖x‖ = ρ, row by row.  f takes (N, D), x (N, D) → (N, D)"""
     x = x.detach().clone().requires_grad_(True)
     gradient = torch.autograd.grad(f(x).sum(), x)[0]
     x = x.detach() + eta * gradient / gradient.norm(dim=1, keepdim=True)
@@ -153,6 +161,7 @@ EXERCISES = [
              "receptive field along one axis, three whole numbers: its unit at place p sees the pixels "
              "start + p · stride … start + p · stride + size − 1.",
         library=stack_field, cases=_field_cases, truth=_field, outputs=("size", "stride", "start"),
+        tolerance=1e-5,
         mistakes=[
             ("The size grows by the stride *so far*: multiply by s only afterwards.",
              partial(_field, early=True)),
@@ -176,6 +185,7 @@ EXERCISES = [
             ("The first layer comes first: from the input upwards.", partial(_field, turned=True)),
             ("The order of the three is size, stride, start.",
              lambda layers: tuple(_field(layers)[i] for i in (0, 2, 1))),
+            ("start is the first pixel of the field of place 0, not its middle.", _middle),
         ],
         hints=("Begin with an input pixel: size 1, stride 1, start 0. Go up layer by layer and change the "
                "three.",
@@ -205,6 +215,9 @@ EXERCISES = [
             ("A field at the border was pushed into the picture: leave it where it is, and put 0 for what "
              "lies outside.",
              partial(_patches, moved=True)),
+            ("A field that begins outside was cut short and moved: what lies inside stays in its place.",
+             partial(_patches, pasted=True)),
+            ("Outside are 0s, not the border's own pixels.", partial(_patches, outside="edge")),
             ("The field of place p begins at start + p · stride, not at p · stride.",
              partial(_patches, corner=False)),
             ("start + p · stride is where a field begins, not its middle.", partial(_patches, middle=True)),

@@ -34,7 +34,19 @@ def _variation(x, factor=2.0, ring=False, axes=(1, 2), ends=(1, 1), power=2, mea
             upper[axis], lower[axis] = slice(1, None), slice(None, -1)
             g[tuple(upper)] += ends[0] * slope
             g[tuple(lower)] -= ends[1] * slope
-    return (np.full(len(x), total.sum()) if whole else total) * scale, g * scale
+    return (total.sum() if whole else total) * scale, g * scale
+
+
+def _inner(x, root=False):
+    """Only the pixels that have both neighbours; with ``root`` the length of their slope, √(d² + e²)."""
+    d, e = x[:, 1:, :-1] - x[:, :-1, :-1], x[:, :-1, 1:] - x[:, :-1, :-1]
+    terms = np.sqrt(d**2 + e**2) if root else d**2 + e**2
+    share = 1 / terms if root else 2.0
+    g = np.zeros_like(x)
+    g[:, 1:, :-1] += share * d
+    g[:, :-1, 1:] += share * e
+    g[:, :-1, :-1] -= share * (d + e)
+    return terms.sum((1, 2)), g
 
 
 # 1.5 --------------------------------------------------------------------------------------------------------
@@ -65,7 +77,7 @@ def _waves(real, imaginary, width, decay, sign=-1, how="round", norm="ortho", fl
 def _wave_cases(rng):
     return [{"real": rng.normal(size=(n, h, w // 2 + 1)), "imaginary": rng.normal(size=(n, h, w // 2 + 1)),
              "width": w, "decay": decay, "note": note}
-            for n, h, w, decay, note in ((2, 8, 12, 1.0, "12 columns"), (1, 6, 6, 0.5, "a square"),
+            for n, h, w, decay, note in ((2, 8, 16, 1.0, "16 columns"), (1, 6, 6, 0.5, "a square"),
                                          (3, 9, 7, 1.5, "an odd number of columns"))]
 
 
@@ -130,6 +142,10 @@ EXERCISES = [
             ("Squares, not absolute values.", partial(_variation, power=1)),
             ("Sums, not means.", partial(_variation, mean=True)),
             ("The ½ in front of the sum is not asked for.", partial(_variation, scale=0.5)),
+            ("The last row's and the last column's own differences are missing: a pixel at the border has "
+             "one neighbour less, not none.",
+             _inner),
+            ("No root is taken, and rows and columns are added up apart.", partial(_inner, root=True)),
             ("One number for each picture, not for the batch.", partial(_variation, whole=True)),
         ],
         laws=[("The gradient of each picture sums to 0: brightness does not change TV.",
@@ -170,6 +186,8 @@ EXERCISES = [
              partial(_waves, constant=0.0)),
             ("The least frequency is one over the *longer* side: 1/max(H, W).",
              partial(_waves, floor=lambda h, w: 1 / min(h, w))),
+            ("W is `width`, not the number of columns of coefficients: the least frequency is 1/max(H, W).",
+             partial(_waves, floor=lambda h, w: 1 / max(h, w // 2 + 1))),
             ("The imaginary parts were not used.", partial(_waves, only_real=True)),
             ("The sign of the imaginary parts is turned: a + ib.", partial(_waves, conjugate=-1)),
             ("irfft2 has to be told the size, s=(H, width): an odd width cannot be seen from the "

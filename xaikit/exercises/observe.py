@@ -77,7 +77,12 @@ def plain(value) -> dict:
 
 
 def several(value, count) -> dict:
-    """A tuple or list of `count` values as plain data of kind "parts"; anything else as `plain` has it."""
+    """`count` values, in a tuple, a list or along an array's first axis, as plain data of kind "parts";
+    anything else as `plain` has it."""
+    import torch
+
+    if isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (count,):
+        value = list(value)
     if not isinstance(value, tuple | list) or len(value) != count:
         observed = plain(value)
         return observed if observed["kind"] in ("none", "error") else {
