@@ -3,6 +3,7 @@
 Places and sizes are in page pixels from the top left; the picture has ``SCALE`` pixels for each, so that it is sharp on
 fine screens.  Colours and fonts are those of :mod:`xaikit.plot`.
 """
+import copy
 import functools
 from pathlib import Path
 
@@ -29,6 +30,13 @@ class Canvas:
         self.width, self.height = width, height
         self.image = Image.new("RGB", (width * SCALE, height * SCALE), "white")
         self.draw = ImageDraw.Draw(self.image)
+
+    def copy(self):
+        """Another board with the same on it: what does not move need only be drawn once."""
+        other = copy.copy(self)
+        other.image = self.image.copy()
+        other.draw = ImageDraw.Draw(other.image)
+        return other
 
     def text(self, x, y, text, size=12, color=plot.INK, bold=False, anchor="la"):
         """Write at (x, y); ``anchor``: horizontal l, m, r and vertical a (top), m, s (base line)."""
