@@ -5,7 +5,7 @@ import torch
 
 from xaikit.demos import lecture01_belief as belief
 from xaikit.demos import lecture01_playground as playground
-from xaikit.demos.lecture01_playground import COARSE, FINE, HALF, SETS, Playground, points
+from xaikit.demos.lecture01_playground import GRID, HALF, SETS, Playground, points
 
 
 @pytest.mark.parametrize("dataset", SETS)
@@ -61,12 +61,32 @@ def test_surfaces_are_what_the_network_says_row_0_at_the_top():
     game = Playground("gauss", depth=2, units=3)
     game.step(100)
     *hidden, out = game.surfaces()
-    assert [h.shape for h in hidden] == [(3, COARSE, COARSE)] * 2 and out.shape == (1, FINE, FINE)
+    assert [h.shape for h in hidden] == [(3, GRID, GRID)] * 2 and out.shape == (1, GRID, GRID)
     assert all(np.abs(h).max() <= 1 for h in hidden)
     corner = torch.tensor([[HALF, HALF], [-HALF, -HALF]])  # upper right: class 1's cloud; lower left: class 0's
     with torch.no_grad():
-        wanted = 2 * torch.sigmoid(game.layers(corner)[-1][:, 0]) - 1
-    assert np.allclose([out[0, 0, -1], out[0, -1, 0]], wanted, atol=1e-5) and out[0, 0, -1] > 0.9 and out[0, -1, 0] < -0.9
+        wanted = game.layers(corner)[-1][:, 0]
+    assert np.allclose([out[0, 0, -1], out[0, -1, 0]], wanted, atol=1e-4) and out[0, 0, -1] > 3 and out[0, -1, 0] < -3
+
+
+def test_the_output_is_drawn_in_the_colour_of_its_probability():
+    """The picture in the middle of the board, against the network asked anew at that place."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from xaikit import plot
+
+    game = Playground("gauss", depth=1, units=4)
+    for steps in (0, 60):
+        game.step(steps)
+        shown = np.asarray(Image.open(BytesIO(game.picture()))).astype(int)
+        for u, v in ((0.03, 0.5), (0.5, 0.03), (0.97, 0.03), (0.03, 0.97)):  # shares of the side, away from the points
+            side, k = playground.SIDE, playground.SCALE
+            at = shown[int(k * (playground.TOP + v * side)), int(k * (playground.RIGHT + u * side))]
+            with torch.no_grad():
+                out = game.layers(torch.tensor([[HALF * (2 * u - 1), HALF * (1 - 2 * v)]]))[-1]
+            assert np.abs(at - plot.signed_rgb(np.tanh(out.numpy() / 2), 1.0)[0, 0]).max() < 30
 
 
 def test_decay_shrinks_the_weights_and_noise_hurts_on_new_points():

@@ -20,7 +20,7 @@ from .canvas import SCALE, Canvas
 SETS = ("circle", "xor", "gauss", "spiral")
 ACTIVATIONS = {"tanh": nn.Tanh, "ReLU": nn.ReLU, "sigmoid": nn.Sigmoid, "none": nn.Identity}
 COUNT, BATCH, EVERY, HALF = 200, 32, 5, 1.2  # points to train on and to test on, per step, steps per loss, half the plane's side
-FINE, COARSE, UNIT, SIDE = 80, 40, 40, 244  # grid points per side (output, unit), page pixels per side (unit, output)
+GRID, UNIT, SIDE = 40, 40, 244  # points per side of a surface, page pixels per side of a unit's picture, of the output's
 TOP, LEFT, RIGHT, MIDDLE = 34, 24, 636, 234  # the output's corner, where the inputs stand, the height that units lie around
 
 
@@ -103,20 +103,16 @@ class Playground:
 
     @torch.no_grad()
     def surfaces(self):
-        """Each layer's units on the grid: arrays (units, side, side), row 0 at the top, for the hidden ones COARSE a side
-        and scaled to a largest value of ±1, for the output FINE a side, the probability of class 1 as 2p − 1.
+        """Each layer's units on the grid: arrays (units, GRID, GRID), row 0 at the top, the hidden ones scaled to a
+        largest value of ±1; last the output (1, GRID, GRID), before its sigmoid.
         """
-        *hidden, out = self.layers(_grid())
-        maps = [h.T.reshape(-1, FINE, FINE)[:, ::FINE // COARSE, ::FINE // COARSE].numpy() for h in hidden]
-        return [m / (np.abs(m).max((1, 2), keepdims=True) + 1e-9) for m in maps] + [
-            torch.tanh(out / 2).reshape(1, FINE, FINE).numpy()]
+        *hidden, out = (h.T.reshape(-1, GRID, GRID).numpy() for h in self.layers(_grid()))
+        return [m / (np.abs(m).max((1, 2), keepdims=True) + 1e-9) for m in hidden] + [out]
 
     def picture(self):
         """JPEG bytes, 900 × 430 page pixels."""
         *hidden, out = self.surfaces()
-        board = Canvas(1, 1)  # its own white is not needed: the furniture is drawn once
-        board.image = _furniture(len(hidden), len(hidden[0])).copy()
-        board.draw = ImageDraw.Draw(board.image)
+        board = _furniture(len(hidden), len(hidden[0])).copy()
         places = _places(len(hidden), len(hidden[0]))
         weights = [linear.weight.detach().numpy() for linear in self.linears]
         for (left, right), weight in zip(zip(places, [*places[1:], [(RIGHT, MIDDLE - UNIT / 2)]], strict=True),
@@ -126,12 +122,14 @@ class Playground:
                     if abs(w) > 0.05:
                         board.draw.line([(SCALE * v) for v in (x0 + UNIT, y0 + UNIT / 2, x1, y1 + UNIT / 2)],
                                   plot.FOR if w > 0 else plot.AGAINST, min(round(SCALE * abs(w)) + 1, 8))
-        shown = plot.signed_rgb(np.concatenate([_inputs(), *hidden]).reshape(-1, COARSE), 1.0).reshape(-1, COARSE, COARSE, 3)
-        shown = shown.repeat(SCALE * UNIT // COARSE, 1).repeat(SCALE * UNIT // COARSE, 2)
-        for picture, (x, y) in zip(shown, [p for column in places for p in column], strict=True):
-            board.image.paste(Image.fromarray(picture), (round(SCALE * x), round(SCALE * y)))
+        side, values = SCALE * UNIT, np.linspace(-1, 1, 256)
+        sheet = _coloured(np.concatenate([_inputs(), *hidden]).reshape(-1, GRID), values, side, Image.Resampling.NEAREST)
+        for i, (x, y) in enumerate(p for column in places for p in column):
+            board.image.paste(sheet.crop((0, i * side, side, (i + 1) * side)), (round(SCALE * x), round(SCALE * y)))
             board.rectangle(x, y, UNIT, UNIT, outline=plot.RULE)
-        output = Image.fromarray(plot.signed_rgb(out[0], 1.0)).resize((SIDE * SCALE, SIDE * SCALE), Image.Resampling.BILINEAR)
+        most = min(max(np.abs(out).max(), 1e-9), 8.0)  # beyond it, p is 0 or 1 to the eye
+        sure = np.tanh(np.linspace(-most, most, 256) / 2)  # 2p − 1
+        output = _coloured(out[0] / most, sure, SIDE * SCALE, Image.Resampling.BICUBIC)
         board.image.paste(output, (RIGHT * SCALE, TOP * SCALE))
         board.image.paste(self.dots, (RIGHT * SCALE, TOP * SCALE), self.dots)
         self._curve(board)
@@ -155,14 +153,14 @@ class Playground:
 
 @functools.cache
 def _grid():
-    axis = torch.linspace(-HALF, HALF, FINE)
-    return torch.stack([axis.expand(FINE, FINE), -axis[:, None].expand(FINE, FINE)], 2).reshape(-1, 2)
+    axis = torch.linspace(-HALF, HALF, GRID)
+    return torch.stack([axis.expand(GRID, GRID), -axis[:, None].expand(GRID, GRID)], 2).reshape(-1, 2)
 
 
 @functools.cache
 def _inputs():
     """The two coordinates as the units of a layer 0."""
-    return (_grid() / HALF).T.reshape(2, FINE, FINE)[:, ::2, ::2].numpy()
+    return (_grid() / HALF).T.reshape(2, GRID, GRID).numpy()
 
 
 @functools.cache
@@ -183,7 +181,18 @@ def _furniture(depth, width):
     board.line([(x, y), (x, y + 74), (x + SIDE, y + 74)], plot.MUTED, 0.5)
     for value in (0, 1):
         board.text(x - 6, y + 74 * (1 - value), str(value), 10, plot.MUTED, anchor="rm")
-    return board.image
+    return board
+
+
+def _coloured(signed, values, width, how):
+    """Numbers (h, w) as an image of that width in the signed map's colours: −1 … 1 has those of ``values`` (256,).
+
+    What is enlarged is the numbers, not their colours: smooth borders from few points, and a third of the work.
+    """
+    levels = Image.fromarray(np.rint(127.5 * signed.clip(-1, 1) + 127.5).astype(np.uint8))
+    levels = levels.resize((width, width * signed.shape[0] // signed.shape[1]), how)
+    levels.putpalette(plot.signed_rgb(values[None], 1.0).tobytes())
+    return levels.convert("RGB")
 
 
 def _dots(*sets):
