@@ -16,6 +16,8 @@ from ..errors import UnsupportedLayer
 
 _KEEP = {"relu", "activation", "batch_norm", "dropout", "neg", "softmax"}  # place by place
 _MERGE = {"add", "sub", "mul", "div", "cat"}
+_TURN = {"permute", "transpose", "t", "movedim", "swapaxes"}
+_MIX = _TURN | {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
 _SIDES = (32, 64, 128, 224, 320, 512)  # probes, the smallest that the network takes
 
 
@@ -117,7 +119,7 @@ def _after(call, seen, shape, out, axes):
         dilation = _each(_argument(call, 4, "dilation", 1) if kind == "max_pool" else 1, axes)
         padding = _each(_argument(call, 3, "padding", 0), axes)
         return _window(field, axes, kernel, stride, padding, dilation)
-    if name == "pad":
+    if name == "pad" and _argument(call, 2, "mode", "constant") != "circular":
         widths = list(_argument(call, 1, "pad"))[:2 * axes]
         before = [*widths[0::2], *[0] * axes][:axes][::-1]  # torch counts the axes from the last
         return Field(field.size, field.stride, tuple(a - q * j for a, q, j in zip(field.start, before, field.stride, strict=True)))
@@ -126,10 +128,12 @@ def _after(call, seen, shape, out, axes):
             over = _argument(call, 1, "dim")
             channels = over is not None and all(d % len(shape) == 1 for d in _each(over, 1))
             return field if channels else whole
-        # split and indexing of channels leave the places alone; what leaves (N, C, H, W) mixes them
         same = shape is not None and out.dim() == len(shape) and tuple(out.shape[2:]) == tuple(shape[2:])
-        return field if kind == "reshape" and same and name not in ("transpose", "permute", "t", "swapaxes", "movedim") else whole
-    if kind == "reshape" and isinstance(out, tuple | list):
+        if kind == "reshape" and same and name not in _TURN:
+            return field  # split and indexing of channels leave the places alone
+        if kind != "reshape" or name in _MIX:
+            return whole  # what leaves (N, C, H, W) mixes the places; cutting or resampling the map does not
+    if kind == "reshape" and isinstance(out, tuple | list) and all(o.shape[2:] == shape[2:] for o in out):
         return field
     raise UnsupportedLayer(f"layer {call.path or '(the network)'!r} ({type(call.module).__name__}) runs {name!r}, after which "
                            "neighbouring units have no common receptive field")
