@@ -46,7 +46,7 @@ BOTH = formula(
 @pytest.mark.parametrize(("answer", "right", "hint"), [
     (lambda x: [x.sum(1), x.clone()], True, ""), (lambda x: (x.mean(1), x), False, "averaged"),
     (lambda x: (x.sum(0), x), False, "wrong axis"), (lambda x: x, False, ""), (lambda x: (x, x, x), False, ""),
-    (lambda x: (None, x), False, "Write"), (lambda x: None, False, ""),
+    (lambda x: (None, x), False, "value 1 is nothing"), (lambda x: None, False, ""),
 ])
 def test_several_values(answer, right, hint):
     _, verdict, _ = evaluate(BOTH, answer)

@@ -49,6 +49,19 @@ def alpha_four_products(a, W, b, R, alpha):
     return ap * (sp @ wp.T) + an * (sp @ wn.T) + ap * (sn @ wn.T) + an * (sn @ wp.T)
 
 
+def alpha_habitual(a, W, b, R, alpha):
+    """With the stabiliser that one is used to."""
+    z = a[:, :, None] * W
+    zp, zn = z.clamp(min=0), z.clamp(max=0)
+    sp = R / (zp.sum(1) + b.clamp(min=0) + 1e-6)
+    sn = R / (zn.sum(1) + b.clamp(max=0) - 1e-6)
+    return torch.einsum("nij,nj->ni", zp, sp) * alpha + torch.einsum("nij,nj->ni", zn, sn) * (1 - alpha)
+
+
+def passed_by_products(z, b, R, eps):
+    return torch.einsum("nj,nj->n", R, (z - b) / (z + eps * sign(z))).numpy()
+
+
 def passed_loop(z, b, R, eps):
     return [sum(float(R[n, j] * (z[n, j] - b[j]) / (z[n, j] + (eps if z[n, j] >= 0 else -eps)))
                 for j in range(z.shape[1])) for n in range(len(z))]
@@ -87,7 +100,8 @@ def root_by_brent(f, x, other, steps):
                      for a, c in zip(x.double(), other.double(), strict=True)])
 
 
-RIGHT = {"3.1": [epsilon_loop, epsilon_numpy], "3.2": [alpha_loop, alpha_four_products], "3.3": [passed_loop],
+RIGHT = {"3.1": [epsilon_loop, epsilon_numpy], "3.2": [passed_loop, passed_by_products],
+         "3.3": [alpha_loop, alpha_four_products, alpha_habitual],
          "3.4": [conv_transpose, conv_by_the_product], "3.5": [root_by_rows, root_by_brent]}
 
 
@@ -116,17 +130,17 @@ WRONG = [  # id, answer, how the hint begins
     ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b - eps * sign(a @ W + b))) @ W.T), "The sign of ε is turned"),
     ("3.1", lambda a, W, b, R, eps: a @ W / (a @ W + b + eps * sign(a @ W + b)) * R, "The sum runs over the wrong axis"),
     ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b + eps * torch.sign(a @ W + b))) @ W.T), "Is something divided"),
-    ("3.2", lambda a, W, b, R, alpha: by_weights(a, W, b, R, alpha), "Positive is what contributes positively"),
-    ("3.2", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, alpha - 1), "β is 1 − α"),
-    ("3.2", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, 0.0), "The negative half is missing"),
-    ("3.2", lambda a, W, b, R, alpha: alpha_four(a, W, 0 * b, R, alpha, 1 - alpha), "The bias is missing"),
-    ("3.2", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, 1 - alpha, alpha), "α and β are swapped"),
-    ("3.3", lambda z, b, R, eps: (R * (1 - b / z)).sum(1), "Only the bias was counted"),
-    ("3.3", lambda z, b, R, eps: (R * z / (z + eps * sign(z))).sum(1), "Only the stabiliser was counted"),
-    ("3.3", lambda z, b, R, eps: (R * (b + eps * sign(z)) / (z + eps * sign(z))).sum(1), "That is what leaks"),
-    ("3.3", lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1), "For negative z"),
-    ("3.3", lambda z, b, R, eps: R.sum(1), "Conservation does not hold"),
-    ("3.3", lambda z, b, R, eps: R * (1 - (b + eps * sign(z)) / (z + eps * sign(z))), "The sum over the outputs is missing"),
+    ("3.3", lambda a, W, b, R, alpha: by_weights(a, W, b, R, alpha), "Positive is what contributes positively"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, alpha - 1), "β is 1 − α"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, 0.0), "The negative half is missing"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, 0 * b, R, alpha, 1 - alpha), "The bias is missing"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, 1 - alpha, alpha), "α and β are swapped"),
+    ("3.2", lambda z, b, R, eps: (R * (1 - b / z)).sum(1), "Only the bias was counted"),
+    ("3.2", lambda z, b, R, eps: (R * z / (z + eps * sign(z))).sum(1), "Only the stabiliser was counted"),
+    ("3.2", lambda z, b, R, eps: (R * (b + eps * sign(z)) / (z + eps * sign(z))).sum(1), "That is what leaks"),
+    ("3.2", lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1), "For negative z"),
+    ("3.2", lambda z, b, R, eps: R.sum(1), "Conservation does not hold"),
+    ("3.2", lambda z, b, R, eps: R * (1 - (b + eps * sign(z)) / (z + eps * sign(z))), "The sum over the outputs is missing"),
     ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, bias, R, eps, padding) / x,
      "The result is still to be multiplied"),
     ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R, weight, padding=padding), "The division is missing"),
@@ -134,11 +148,63 @@ WRONG = [  # id, answer, how the hint begins
     ("3.4", through_the_denominator, "The vector must be detached"),
     ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(
         R / (conv(x, weight, bias, padding) + eps), weight, padding=padding), "ε always has to move"),
+    # what is exactly zero
+    ("3.1", lambda a, W, b, R, eps: dense(a, W, R, above(a @ W + b, eps)), "Where z is exactly 0"),
+    ("3.1", lambda a, W, b, R, eps: dense(a, W, R * (a @ W + b != 0), a @ W + b + eps * sign(a @ W + b)), "A neuron with z_j = 0 was dropped"),
+    ("3.1", lambda a, W, b, R, eps: dense(a, W, R, sign(a @ W + b) * (a @ W + b).abs().clamp(min=eps)), "ε is added to z"),
+    ("3.1", lambda a, W, b, R, eps: a[:, :, None] * W * (R / (a @ W + b + eps * sign(a @ W + b)))[:, None], "The sum over the outputs j"),
+    ("3.1", lambda a, W, b, R, eps: dense(a.abs(), W, R, a @ W + b + eps * sign(a @ W + b)), "An input's sign counts"),
+    ("3.2", lambda z, b, R, eps: (R * (1 - b / (z + eps * sign(z)))).sum(1), "ε stands only below"),
+    ("3.2", lambda z, b, R, eps: (R * (z - b) / above(z, eps)).sum(1), "Where z is exactly 0"),
+    ("3.2", lambda z, b, R, eps: get("3.2").library(z, b, R, eps)[:, None], "One number per row"),
+    ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * sign(z))).mean(1), "The sum over the outputs is asked"),
+    ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * torch.sign(z))).sum(1), "Is something divided"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, min(0, 1 - alpha)), "The negative half is missing"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_unmasked(a, W, b, R, alpha), "Is something divided"),
+    ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R / above(conv(
+        x, weight, bias, padding), eps), weight, padding=padding), "Where z is exactly 0"),
+    ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R / (conv(
+        x, weight, bias, padding).abs() + eps), weight, padding=padding), "|z| has no sign"),
+    ("3.4", lambda x, weight, bias, R, eps, padding: (z := conv(x, weight, bias, padding), x * F.conv_transpose2d(
+        R / (z + eps * z.sign()), weight, padding=padding))[1], "Is something divided"),
+    ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, bias, R, eps, padding).sum(1),
+     "One relevance for each channel"),
+    ("3.5", lambda f, x, other, steps: halved(f, x, other, 12), ""),
+    ("3.5", lambda f, x, other, steps: halved(f, x, other, steps // 2), ""),
+    ("3.5", lambda f, x, other, steps: halved(f, x, other, steps, lost=True), ""),
+    ("3.5", lambda f, x, other, steps: ((halved(f, x, other, steps) - x) / (other - x))[:, :1], "That is t"),
     ("3.5", lambda f, x, other, steps: (x + other) / 2, "That is the middle"),
     ("3.5", lambda f, x, other, steps: x + (f(x) / (f(x) - f(other)))[:, None] * (other - x), "f is taken for a straight line"),
     ("3.5", lambda f, x, other, steps: x.clone(), "x comes back as it was"),
     ("3.5", shared_interval, "All rows share one interval"),
 ]
+
+
+def above(z, eps):
+    return z + eps * torch.where(z > 0, 1.0, -1.0)
+
+
+def dense(a, W, R, below):
+    return a * ((R / below) @ W.T)
+
+
+def alpha_unmasked(a, W, b, R, alpha):
+    z = a[:, :, None] * W
+    zp, zn = z.clamp(min=0), z.clamp(max=0)
+    zn_sum = zn.sum(1) + b.clamp(max=0)
+    zn_sum[zn_sum == 0] = 1
+    return (alpha * zp * (R / (zp.sum(1) + b.clamp(min=0)))[:, None] + (1 - alpha) * zn * (R / zn_sum)[:, None]).sum(2)
+
+
+def halved(f, x, other, steps, lost=False):
+    """Halving; ``lost``: an exact root in the middle is taken for x's own side's end, and the far end comes back."""
+    low, high = torch.zeros(len(x), 1), torch.ones(len(x), 1)
+    for _ in range(steps):
+        middle = (low + high) / 2
+        product = (f(x + low * (other - x)) * f(x + middle * (other - x)))[:, None]
+        same = product >= 0 if lost else product > 0
+        low, high = torch.where(same, middle, low), torch.where(same, high, middle)
+    return x + high * (other - x)
 
 
 def by_weights(a, W, b, R, alpha):
@@ -171,6 +237,15 @@ def test_wrong_answers_fail_with_their_hint(name, answer, hint):
     assert score == 0 and verdict.hint.startswith(hint), (verdict.message, verdict.hint)
 
 
+@pytest.mark.parametrize("seed", range(0, 21, 4))
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_and_wrong_stay_what_they_are_whatever_the_seed(name, seed):
+    for answer in (get(name).library, *RIGHT[name]):
+        assert evaluate(get(name), answer, seed)[0] == get(name).points, (answer.__name__, seed)
+    for _, answer, hint in (w for w in WRONG if w[0] == name):
+        assert evaluate(get(name), answer, seed)[0] == 0, (hint, seed)
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_texts_are_whole_and_the_cases_depend_on_the_seed(name):
     exercise = get(name)
@@ -191,7 +266,7 @@ def test_the_answers_are_the_librarys_lrp():
     R = F.one_hot(torch.tensor([2, 2]), 3) * net(a).detach()
     W, b = net.weight.data.T, net.bias.data
     for mine, rule in ((get("3.1").library(a, W, b, R, 0.3), attribution.Epsilon(0.3)),
-                       (get("3.2").library(a, W, b, R, 2.0), attribution.AlphaBeta(2, -1, eps=0))):
+                       (get("3.3").library(a, W, b, R, 2.0), attribution.AlphaBeta(2, -1, eps=0))):
         torch.testing.assert_close(attribution.lrp(net, a, 2, rule), mine)
     kept = attribution.relevance_budget(net, a, 2, attribution.Epsilon(0.3))
-    assert np.allclose(kept["input"], get("3.3").library(net(a).detach(), b, R, 0.3).numpy())
+    assert np.allclose(kept["input"], get("3.2").library(net(a).detach(), b, R, 0.3).numpy())

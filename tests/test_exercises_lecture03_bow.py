@@ -36,15 +36,18 @@ def local_numpy(R, m, p):
     return power[:, spoken] / power[:, spoken].sum(0) @ R[spoken] + R[~spoken].sum() / len(power)
 
 
-def local_by_nan(R, m, p):
-    return (m ** p / (m ** p).sum(0)).nan_to_num(nan=1 / len(m)) @ R
+def local_masked(R, m, p):
+    share, total = m ** p, (m ** p).sum(0)
+    share[:, total == 0], total[total == 0] = 1.0, len(m)
+    return torch.einsum("lv,v->l", share / total, R)
 
 
-RIGHT = {"3.6": [words_loop, words_numpy, words_by_the_absolute_difference], "3.7": [local_loop, local_numpy, local_by_nan]}
+RIGHT = {"3.6": [words_loop, words_numpy, words_by_the_absolute_difference], "3.7": [local_loop, local_numpy, local_masked]}
 
 
-def shares(m, p):
-    return (m ** p / (m ** p).sum(0)).nan_to_num(nan=1 / len(m))
+def shares(m, p, total=None):
+    total = (m ** p).sum(0) if total is None else total
+    return torch.where((m ** p).sum(0) == 0, 1 / len(m), m ** p / total)
 
 
 WRONG = [  # id, answer, how the hint begins
@@ -77,6 +80,13 @@ WRONG = [  # id, answer, how the hint begins
     ("3.7", lambda R, m, p: (m ** p / (m ** p).sum(0)).nan_to_num() * R, "The sum over the words d is missing"),
     ("3.7", lambda R, m, p: shares(m, p).sum(0) * R, "You summed over the descriptors"),
     ("3.7", lambda R, m, p: shares(m, p) @ R * 0.9, "Not conserved"),
+    ("3.7", lambda R, m, p: shares(m.clamp(min=0), p) @ R, "The mapping may be negative"),
+    ("3.7", lambda R, m, p: shares(m, p, (m ** p).sum(0).abs()) @ R, "The denominator keeps its sign"),
+    ("3.7", lambda R, m, p: torch.where((m ** p).sum(0) > 0, m ** p / (m ** p).sum(0), 1 / len(m)) @ R, "A word is in Z where"),
+    ("3.7", lambda R, m, p: shares(m, p, (m ** p).sum(0).clamp(min=1e-9)) @ R, ""),
+    ("3.7", lambda R, m, p: (m ** p / (m ** p).sum(0)).nan_to_num(nan=1 / len(m)) @ R, ""),  # a sum of 0 is no 0/0
+    ("3.7", lambda R, m, p: shares(m, p) @ (R * ((m ** p).sum(0) != 0)) + (m != 0).any(1) / (m != 0).any(1).sum() * R[
+        (m ** p).sum(0) == 0].sum(), "A word in Z is shared by all L"),
 ]
 
 

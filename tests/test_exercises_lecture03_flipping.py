@@ -71,6 +71,8 @@ WRONG = [
     (curve_then(lambda x, r: rows_of(x, down(r), 0 * x)), "The pixels were set to 0", 0),
     (curve_then(lambda x, r: rows_of(x, down(r), 0 * x + 1)), "The pixels were set to 1", 0),
     (curve_then(lambda x, r: rows_of(x, down(r), -x)), "The sign of the pixels", 0),
+    (curve_then(lambda x, r: rows_of(x, down(r))[-1:].repeat(len(x) + 1, 1)), "All rows are one and the same", 0),
+    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: torch.trapezoid(c[0] - c) / (len(c) - 1)), "That is the trapezoidal", 1),
     (curve_then(lambda x, r: rows_of(x, down(r))[1:]), "The start is missing", 0),
     (curve_then(lambda x, r: rows_of(x, down(r))[:-1]), "The last flip is missing", 0),
     (curve_then(lambda x, r: rows_of(x, down(r).argsort())), "One argsort gives", 0),
@@ -99,7 +101,11 @@ def test_what_writes_into_x_or_returns_one_thing_is_told_so():
     score, verdict, _ = evaluate(EXERCISE, in_place)
     assert 0 < score < EXERCISE.points and "still needs x" in verdict.hint
     score, verdict, _ = evaluate(EXERCISE, lambda f, x, r: loop(f, x, r)[0])
-    assert score == 0 and "curve, area" in verdict.came
+    assert score == 0 and "curve, area" in verdict.hint and "a Tensor" in verdict.message
+    score, verdict, _ = evaluate(EXERCISE, lambda f, x, r: (loop(f, x, r)[0], None))
+    assert score == 0 and verdict.status == "wrong" and "whose value 2 is nothing" in verdict.message, verdict
+    score, verdict, _ = evaluate(EXERCISE, lambda f, x, r: loop(f, x, r)[::-1])
+    assert score == 0 and "another order" in verdict.message and "curve, area" in verdict.hint, verdict
 
 
 def test_the_answer_is_the_library_s_measure():

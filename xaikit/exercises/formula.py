@@ -75,6 +75,8 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
         shapes = [np.shape(e) for e in expected] if truth else [tuple(shape(**values))]
         wrongs = None  # the mistakes are computed only where they are needed
         parts = []
+        if outputs and _swapped(observed, shapes):
+            return Verdict(0.0, "The values came in another order.", f"Return {', '.join(outputs)}, in this order.")
         for i, (wanted, part) in enumerate(zip(shapes, _parts(observed, outputs), strict=True)):
             if wanted == () and _is_array(part) and part["value"].size == 1:
                 part = {**part, "value": part["value"].reshape(())}  # one number is one number, however it is wrapped
@@ -101,8 +103,9 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
         if not broken:
             return Verdict(1.0, "holds")
         for hint, wrong, *fraction in mistakes:
-            if all(np.shape(w) == p.shape and close(p, w, tolerance)
-                   for p, w in zip(parts, _tuple(wrong(**values), outputs), strict=True)):
+            found = _tuple(wrong(**values), outputs)
+            if all(np.shape(w) == p.shape and close(p, w, tolerance) for p, w in zip(parts, found, strict=True)) \
+                    and not all(_holds(law, found, values, outputs) for _, law in laws):  # right here by chance
                 return Verdict(fraction[0] if fraction else 0.0, broken[0], hint)
         return Verdict(0.0, broken[0])
 
@@ -176,6 +179,12 @@ def _parts(observed, outputs):
     if kind == "parts":
         return [{"kind": "array", "value": observed.get(f"part.{i}"), "type": "part"} for i in range(len(outputs))]
     return [observed] * len(outputs)
+
+
+def _swapped(observed, shapes):
+    """Whether the parts have the right shapes, but in another order."""
+    came = [np.shape(observed.get(f"part.{i}")) for i in range(len(shapes))] if kind_of(observed) == "parts" else shapes
+    return came != shapes and sorted(came) == sorted(shapes)
 
 
 def _shape_told(value, wrongs, usual, tolerance):

@@ -1,4 +1,4 @@
-"""Lecture 03's exercises on the rules of one layer, 3.1 to 3.3."""
+"""Lecture 03's exercises on the rules of one layer, 3.1 to 3.3: the ε-rule, its leak, the αβ-rule."""
 import numpy as np
 
 from .formula import formula
@@ -49,13 +49,15 @@ def _epsilon(a, W, b, R, eps, z=None, times=True):
 
 
 def _layers(rng):
-    """A few layers: several shapes, inputs of both signs, a neuron that nothing moves, large and small ε."""
+    """A few layers: several shapes, inputs of both signs, contributions that cancel, large and small ε."""
     made = []
-    for n, i, j, eps, note in ((3, 4, 5, 0.1, "three inputs of four values, ε = 0.1"), (1, 3, 2, 0.5, "one input, ε = 0.5"),
-                               (2, 5, 3, 0.25, "a neuron with no weights and no bias: z = 0")):
+    for n, i, j, eps, note in ((3, 4, 5, 0.1, "three inputs of four values, ε = 0.1"),
+                               (1, 3, 2, 0.5, "one input, ε = 0.5"),
+                               (2, 4, 5, 0.2, "a neuron whose contributions cancel: z = 0")):
         a, W, b = rng.normal(size=(n, i)), rng.normal(size=(i, j)), rng.normal(size=j) * 0.7
         if "z = 0" in note:
-            W[:, 1], b[1] = 0, 0
+            b = rng.normal(size=j) * 2
+            a[:, :2], W[:, 1], b[1] = [[1, 2], [2, 4]], [2, -1, 0, 0], 0
         made.append({"a": a, "W": W, "b": b, "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
     return made
 
@@ -78,11 +80,22 @@ def _split(a, W, b, R, alpha, beta=None, bias="split", by="contribution", total=
 
 def _alpha_cases(rng):
     made = []
-    for n, i, j, alpha, note in ((3, 6, 4, 2.0, "α = 2, inputs of both signs"), (1, 5, 3, 1.0, "α = 1: only what speaks for"),
-                                 (2, 4, 3, 3.0, "α = 3, a neuron with positive contributions only")):
-        a, W, b = rng.normal(size=(n, i)), rng.normal(size=(i, j)), rng.normal(size=j) * 0.7
-        if alpha == 3:
-            a, W[:, 0], b[0] = np.abs(a), np.abs(W[:, 0]), 0.5
+    for n, i, j, alpha, note in ((3, 6, 4, 2.0, "α = 2, inputs of both signs"),
+                                 (1, 5, 3, 1.0, "α = 1: only what speaks for"),
+                                 (2, 4, 3, 3.0, "α = 3, a neuron with positive contributions only"),
+                                 (2, 5, 3, 0.5, "α = β = ½"),
+                                 (3, 4, 3, 2.0, "α = 2, a neuron with contributions of one sign only")):
+        while True:
+            a, W, b = rng.normal(size=(n, i)), rng.normal(size=(i, j)), rng.normal(size=j) * 0.7
+            if alpha == 3:
+                a, W[:, 0], b[0] = np.abs(a), np.abs(W[:, 0]), 0.5
+            if "one sign" in note:  # negative in the first row, positive in the second
+                a[:2] = np.abs(a[:2])
+                a[1], W[:, 0], b[0] = -a[1], -np.abs(W[:, 0]), 0
+            z = a[:, :, None] * W
+            sums = np.stack([cut(z, 0).sum(1) + cut(b, 0) for cut in (np.maximum, np.minimum)])
+            if (np.abs(sums)[sums != 0] >= 0.05).all():  # a small stabiliser of one's own does no harm
+                break
         made.append({"a": a, "W": W, "b": b, "R": rng.normal(size=(n, j)), "alpha": alpha, "note": note})
     return made
 
@@ -94,17 +107,31 @@ def _passed(z, b, R, eps):
 def _passed_cases(rng):
     made = []
     for n, j, eps, note in ((3, 4, 0.1, "three inputs, ε = 0.1"), (1, 6, 0.0, "ε = 0: only the bias keeps"),
-                            (2, 3, 1.0, "a large ε")):
+                            (2, 4, 0.5, "two neurons with z = 0"), (2, 3, 1.0, "a large ε")):
         z = rng.normal(size=(n, j))
-        made.append({"z": z + 0.2 * signed(z), "b": rng.normal(size=j), "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
+        z += 0.2 * signed(z)
+        if "z = 0" in note:
+            z[0, 1] = z[1, 3] = 0
+        made.append({"z": z, "b": rng.normal(size=j), "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
     return made
 
 
+def _quietly(mistake):
+    """The mistake without numpy's words where it divides by zero; NaN there, which equals nothing."""
+    def wrong(**case):
+        with np.errstate(all="ignore"):
+            value = mistake(**case)
+        return np.where(np.isfinite(value), value, np.nan)
+
+    return wrong
+
+
+AT_ZERO = "Where z is exactly 0 the sign is +: ε stands there alone, torch.where(z >= 0, 1.0, -1.0)."
 ONE_SIDED = "ε always has to move z away from zero: it needs z's own sign, +ε where z ≥ 0 and −ε where z < 0."
 
 EXERCISES = [
     formula(
-        id="3.1", title="The ε-rule", points=2, minutes=10, difficulty=1,
+        id="3.1", title="The ε-rule", points=2, minutes=8, difficulty=1,
         task="Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, J), biases `b` (J,), "
              "relevance of the outputs `R` (N, J) → relevance of the inputs (N, I).",
         library=lrp_epsilon, cases=_layers, truth=_epsilon, axes="(N, I)",
@@ -122,6 +149,20 @@ EXERCISES = [
              lambda a, W, b, R, eps: a * (R @ W.T)),
             ("The sum runs over the wrong axis: R_i adds up the messages from all outputs j.",
              lambda a, W, b, R, eps: a @ W / (a @ W + b + eps * signed(a @ W + b)) * R),
+            (AT_ZERO, lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, a @ W + b + eps * np.where(
+                a @ W + b > 0, 1, -1))),
+            ("A neuron with z_j = 0 was dropped: its sign is +, and ε alone is its denominator.",
+             lambda a, W, b, R, eps: _epsilon(a, W, b, np.where(a @ W + b == 0, 0, R), eps)),
+            ("ε is added to z, it is no floor for it.",
+             lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, signed(a @ W + b) * np.maximum(
+                 np.abs(a @ W + b), eps))),
+            ("The sum over the outputs j is missing: these are the messages, R_i adds them up.",
+             lambda a, W, b, R, eps: a[:, :, None] * W * (R / (a @ W + b + eps * signed(a @ W + b)))[:, None]),
+            ("The bias keeps its share: do not hand it to the inputs.",
+             lambda a, W, b, R, eps: ((a[:, :, None] * W + b / a.shape[1]) * (
+                 R / (a @ W + b + eps * signed(a @ W + b)))[:, None]).sum(2)),
+            ("An input's sign counts: a_i, not |a_i|.",
+             lambda a, W, b, R, eps: np.abs(a) * _epsilon(a, W, b, R, eps, times=False)),
             ("|z| has no sign: relevance keeps the sign of z_ij / z_j.",
              lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, np.abs(a @ W + b) + eps)),
         ],
@@ -130,16 +171,48 @@ EXERCISES = [
                "s = R / (z + eps * torch.where(z >= 0, 1.0, -1.0)); return a * (s @ W.T)"),
         insight="Forward, divide, backward, multiply: these four steps are all that LRP does in a layer."),
     formula(
-        id="3.2", title="The αβ-rule", points=3, minutes=15, difficulty=2,
+        id="3.2", title="Where relevance leaks", points=2, minutes=8, difficulty=2,
+        task="Write `passed_on(z, b, R, eps)`: how much relevance a layer under the ε-rule hands on in all, per "
+             "row, from z, R (N, J), b (J,) and ε alone → (N,). No weights, no inputs.",
+        library=passed_on, cases=_passed_cases, truth=_passed, axes="(N,)",
+        mistakes=[
+            ("That is what leaks, not what is passed on: R less that.",
+             lambda z, b, R, eps: R.sum(1) - _passed(z, b, R, eps)),
+            ("Only the bias was counted: the stabiliser keeps its part too.",
+             _quietly(lambda z, b, R, eps: (R * (1 - b / z)).sum(1))),
+            ("ε stands only below: it is in the denominator, and no input contributed it, so that it keeps a part "
+             "as the bias does.", lambda z, b, R, eps: (R * (1 - b / (z + eps * signed(z)))).sum(1)),
+            (AT_ZERO, lambda z, b, R, eps: (R * (z - b) / (z + eps * np.where(z > 0, 1, -1))).sum(1)),
+            ("One number per row: the sum over the outputs, without keepdim.",
+             lambda z, b, R, eps: _passed(z, b, R, eps)[:, None]),
+            ("The sum over the outputs is asked for, not the mean.",
+             lambda z, b, R, eps: _passed(z, b, R, eps) / z.shape[1]),
+            ("Only the stabiliser was counted: the bias b_j keeps its part too.",
+             lambda z, b, R, eps: (R * z / (z + eps * signed(z))).sum(1)),
+            ("For negative z both ε in the fraction are negative.", lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1)),
+            ("The ε in the numerator has z's sign as well.",
+             lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps * signed(z)))).sum(1)),
+            ("The sum over the outputs is missing: one number per row.",
+             lambda z, b, R, eps: R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))),
+            ("Rows were summed: the sum runs over the outputs j.",
+             lambda z, b, R, eps: (R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))).sum(0)),
+            ("Conservation does not hold here: bias and stabiliser keep some of it.", lambda z, b, R, eps: R.sum(1)),
+        ],
+        hints=("The contributions of a neuron's inputs add up to z_j − b_j. What fraction of R_j is that under the ε-rule?",
+               "Σ_i R_{i←j} = R_j · (z_j − b_j) / (z_j ± ε), which is R_j · (1 − (b_j ± ε) / (z_j ± ε)).",
+               "s = torch.where(z >= 0, 1.0, -1.0); return (R * (1 - (b + eps * s) / (z + eps * s))).sum(1)"),
+        insight="Where b_j has the sign opposite to z_j and |b_j| > ε, the fraction exceeds 1: a bias can also add."),
+    formula(
+        id="3.3", title="The αβ-rule", points=3, minutes=15, difficulty=2,
         task="Write `lrp_alpha_beta(a, W, b, R, alpha)` with β = 1 − α for one dense layer: `a` (N, I), `W` (I, J), `b` (J,), `R` (N, J) "
              "→ (N, I). Inputs may be negative; where no contribution has a sign, nothing is shared on that side.",
         library=lrp_alpha_beta, cases=_alpha_cases, truth=_split, axes="(N, I)",
         mistakes=[
             ("Positive is what contributes positively: split a_i w_ij, not w_ij (a negative input turns the sign round).",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, by="weight")),
-            ("β is 1 − α, which is not positive: it was added with the sign turned round.",
+            ("β is 1 − α, and z⁻ / z⁻ is positive: the negative half came with its sign turned round.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=alpha - 1)),
-            ("The negative half is missing.", lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=0.0)),
+            ("The negative half is missing (β is 1 − α also where α is below 1).", lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=0.0)),
             ("The bias is missing: b⁺ belongs to z⁺ and b⁻ to z⁻.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, bias="none")),
             ("The bias has a sign too: only its positive part belongs to z⁺, only its negative part to z⁻.",
@@ -155,30 +228,5 @@ EXERCISES = [
                "since nothing is multiplied there.",
                "plus = (a[:, :, None] * W).clamp(min=0); zp = plus.sum(1) + b.clamp(min=0); zp[zp == 0] = 1; "
                "(plus * (R / zp)[:, None]).sum(2) is the positive half; the other is the same with max=0; α · one + (1 − α) · other"),
-        insight="Nothing is divided by a difference of large numbers any more, so no stabiliser is needed."),
-    formula(
-        id="3.3", title="Where relevance leaks", points=2, minutes=8, difficulty=2,
-        task="Write `passed_on(z, b, R, eps)`: how much relevance a layer under the ε-rule hands on in all, per row, from z, R (N, J), b (J,) "
-             "and ε alone → (N,). No weights, no inputs.",
-        library=passed_on, cases=_passed_cases, truth=_passed, axes="(N,)",
-        mistakes=[
-            ("That is what leaks, not what is passed on: R less that.",
-             lambda z, b, R, eps: R.sum(1) - _passed(z, b, R, eps)),
-            ("Only the bias was counted: the stabiliser keeps its part too.", lambda z, b, R, eps: (R * (1 - b / z)).sum(1)),
-            ("Only the stabiliser was counted: the bias b_j keeps its part too.",
-             lambda z, b, R, eps: (R * z / (z + eps * signed(z))).sum(1)),
-            ("For negative z both ε in the fraction are negative.", lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1)),
-            ("The ε in the numerator has z's sign as well.",
-             lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps * signed(z)))).sum(1)),
-            ("The sum over the outputs is missing: one number per row.",
-             lambda z, b, R, eps: R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))),
-            ("Rows were summed: the sum runs over the outputs j.",
-             lambda z, b, R, eps: (R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))).sum(0)),
-            ("Conservation does not hold here: bias and stabiliser keep some of it.", lambda z, b, R, eps: R.sum(1)),
-        ],
-        hints=("The contributions of a neuron's inputs add up to z_j − b_j. What fraction of R_j is that under the ε-rule?",
-               "Σ_i R_{i←j} = R_j · (z_j − b_j) / (z_j ± ε), which is R_j · (1 − (b_j ± ε) / (z_j ± ε)).",
-               "s = torch.where(z >= 0, 1.0, -1.0); return (R * (1 - (b + eps * s) / (z + eps * s))).sum(1)"),
-        insight="With b_j of the opposite sign to z_j the fraction exceeds 1: a bias can also add relevance."),
-
+        insight="Nothing is divided by a difference of large numbers any more: no stabiliser is needed but for 0 / 0."),
 ]

@@ -29,10 +29,12 @@ def _words(x, support, coef, bias, k=np.minimum, b="shared"):
 
 def _word_cases(rng):
     made = []
-    for s, v, note in ((4, 6, "four support vectors, six words"), (1, 3, "one support vector"), (7, 5, "more support vectors than words")):
+    for s, v, note in ((4, 6, "four support vectors, six words"), (2, 3, "two support vectors, three words"),
+                       (7, 5, "more support vectors than words")):
         x, support = rng.dirichlet(np.ones(v)), rng.dirichlet(np.ones(v), s)
         x[rng.integers(v)] = 0.0
-        made.append({"x": x, "support": support, "coef": rng.normal(size=s) * 3, "bias": rng.choice([-1, 1]) * rng.uniform(.5, 2),
+        coef = rng.uniform(0.5, 4, s) * rng.permutation(np.resize([1, -1], s))  # both classes
+        made.append({"x": x, "support": support, "coef": coef, "bias": rng.choice([-1, 1]) * rng.uniform(.5, 2),
                      "note": note})
     return made
 
@@ -44,6 +46,11 @@ def _local(R, m, p, top=None, bottom=None, unmapped="shared"):
     share = np.divide(power, total, out=np.zeros(m.shape), where=np.broadcast_to(total != 0, m.shape))
     share[:, zero] = {"shared": 1 / len(m), "dropped": 0, "whole": 1, "words": 1 / len(R), "unmapped": 1 / max(1, zero.sum())}[unmapped]
     return share @ R
+
+
+def _by_speakers(R, m, p):
+    speaks, zero = (m != 0).any(1), (m ** p).sum(0) == 0
+    return _local(R, m, p, unmapped="dropped") + R[zero].sum() * speaks / max(1, speaks.sum())
 
 
 def _local_cases(rng):
@@ -58,12 +65,20 @@ def _local_cases(rng):
             m = rng.normal(size=(n, v))
             m[0] += 2.5 - m.sum(0)  # the sums stay away from zero
         made.append({"R": rng.normal(size=v), "m": m, "p": p, "note": note})
+    m = rng.normal(size=(6, 5))
+    m[0] += np.array([2.5, -2.5, 2, -3, 0]) - m.sum(0)
+    m[:, 4] = 0
+    m[1, 4], m[2, 4] = 1, -1  # spoken for and against: the sum is 0, and the word is in Z
+    made.append({"R": rng.normal(size=5), "m": m, "p": 1, "note": "a mapping of both signs, sums of both signs, one sum of 0"})
+    m = rng.uniform(.3, 1, (5, 4))
+    m[:, 2], m[4] = 0, 0
+    made.append({"R": rng.normal(size=4), "m": m, "p": 2, "note": "a descriptor that speaks no word"})
     return made
 
 
 EXERCISES = [
     formula(
-        id="3.6", title="R⁽³⁾: what each word said", points=2, minutes=10, difficulty=2,
+        id="3.6", title="R⁽³⁾: what each word said", points=2, minutes=8, difficulty=2,
         task="Write `word_relevance(x, support, coef, bias)`: R⁽³⁾ for the histogram-intersection kernel, of a bag of words `x` (V,), with "
              "the support vectors `support` (S, V), `coef` (S,) = α_i y_i and b = `bias` → (V,).",
         library=word_relevance, cases=_word_cases, truth=_words, axes="(V,)",
@@ -96,9 +111,9 @@ EXERCISES = [
                "return bias / len(x) + coef @ torch.minimum(support, x)"),
         insight="Nothing was approximated: the kernel is a sum over words, so the score is one too."),
     formula(
-        id="3.7", title="R⁽²⁾: who said the word", points=3, minutes=15, difficulty=3,
+        id="3.7", title="R⁽²⁾: who said the word", points=3, minutes=12, difficulty=2,
         task="Write `descriptor_relevance(R, m, p)`: R⁽²⁾ for p-means pooling from R⁽³⁾ `R` (V,) and the mapping `m` (L, V) of L "
-             "descriptors → (L,). Words that no descriptor speaks (Z) are shared by all alike.",
+             "descriptors → (L,), in proportion to m^p. A word whose Σ_l m^p is 0 (Z) is shared by all alike.",
         library=descriptor_relevance, cases=_local_cases, truth=_local, axes="(L,)",
         mistakes=[
             ("The words in Z were dropped: their relevance is lost, and the sum with it. Share it among all L.",
@@ -108,6 +123,14 @@ EXERCISES = [
              lambda R, m, p: _local(R, m, p, unmapped="words")),
             ("A word in Z is shared among the L descriptors, not divided by the size of Z.",
              lambda R, m, p: _local(R, m, p, unmapped="unmapped")),
+            ("A word is in Z where its sum is 0, not where it is negative.",
+             lambda R, m, p: _local(R, m, p, bottom=np.where((m ** p).sum(0) > 0, (m ** p).sum(0), np.inf))
+             + R[(m ** p).sum(0) < 0].sum() / len(m)),
+            ("The mapping may be negative: do not cut it off at 0, a descriptor may speak against its word.",
+             lambda R, m, p: _local(R, np.maximum(m, 0), p)),
+            ("The denominator keeps its sign: where a word's sum is negative, so are these shares.",
+             lambda R, m, p: _local(R, m, p, bottom=np.abs((m ** p).sum(0)))),
+            ("A word in Z is shared by all L descriptors, also by those that speak no word.", _by_speakers),
             ("p is forgotten: raise m to the power p, above and below.", lambda R, m, p: _local(R, m, 1)),
             ("p is missing in the denominator: Σ_l' m^p.", lambda R, m, p: _local(R, m, p, bottom=m.sum(0))),
             ("p is missing in the numerator: m^p.", lambda R, m, p: _local(R, m, p, top=m)),
@@ -118,7 +141,7 @@ EXERCISES = [
             ("The denominator runs over descriptors l' that speak the same word, not over words.",
              lambda R, m, p: _local(R, m, p, bottom=(m ** p).sum(1, keepdims=True))),
             ("Shares keep their sign: no absolute values, a descriptor may speak against its word.",
-             lambda R, m, p: _local(R, m, p, top=np.abs(m) ** p, bottom=(np.abs(m) ** p).sum(0))),
+             lambda R, m, p: _local(R, np.abs(m), p)),
             ("Every descriptor got the same: share each word in proportion to m^p.", lambda R, m, p: np.full(len(m), R.mean())),
             ("Every descriptor got the same: share each word in proportion to m^p.", lambda R, m, p: np.full(len(m), R.sum() / len(m))),
             ("The sum over the words d is missing.",

@@ -65,7 +65,7 @@ def _turn_as_order(f, x, relevance):
 
 
 EXERCISES = [formula(
-    id="3.8", title="A flipping curve and its area", points=2, minutes=10, difficulty=2,
+    id="3.8", title="A flipping curve and its area", points=2, minutes=8, difficulty=2,
     task="flipping_curve(f, x, relevance): the scores f(x⁽⁰⁾), …, f(x⁽ᴰ⁾) while the pixels of x (D,) are flipped one after the other,"
          " x_i → 1 − x_i, highest relevance (D,) first, and the area over the curve, the mean over k = 0 … D of f(x⁽⁰⁾) − f(x⁽ᵏ⁾)."
          " f takes (N, D) and returns (N,). → curve (D + 1,), area. Tolerance 1e-3.",
@@ -77,6 +77,8 @@ EXERCISES = [formula(
          lambda f, x, relevance: _both(_curve(f, x, _highest(abs(relevance))))),
         ("Each row flips one pixel alone: pixels that were flipped stay flipped.",
          lambda f, x, relevance: _both(_curve(f, x, _highest(relevance), alone=True))),
+        ("All rows are one and the same tensor, which was flipped on and on: append a copy, .clone().",
+         lambda f, x, relevance: _both(f(np.stack([1 - x] * (len(x) + 1))))),
         ("The pixels were set to 0: flipping is x → 1 − x.",
          lambda f, x, relevance: _both(_curve(f, x, _highest(relevance), np.zeros_like(x)))),
         ("The pixels were set to 1: flipping is x → 1 − x.",
@@ -93,6 +95,8 @@ EXERCISES = [formula(
         ("The sign of the area is turned: a falling curve has a positive area.", _with_area(lambda c: (c - c[0]).mean()), 0.5),
         ("Divided by D: there are D + 1 scores, the first with a difference of 0.",
          _with_area(lambda c: (c[0] - c).sum() / (len(c) - 1)), 0.5),
+        ("That is the trapezoidal rule: the mean counts all D + 1 scores alike.",
+         _with_area(lambda c: (c[0] - (c[1:] + c[:-1]) / 2).mean()), 0.5),
         ("The differences are summed: the area is their mean.", _with_area(lambda c: (c[0] - c).sum()), 0.5),
         ("That is the fall from the first score to the last: every score in between counts.", _with_area(lambda c: c[0] - c[-1]), 0.5),
     ],

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .formula import formula
-from .lecture03 import ONE_SIDED, signed
+from .lecture03 import AT_ZERO, ONE_SIDED, _quietly, signed
 
 
 def lrp_conv(x, weight, bias, R, eps, padding):
@@ -55,6 +55,16 @@ def _conv_epsilon(x, weight, bias, R, eps, padding, bottom=None, times=True):
     return x * back if times else back
 
 
+def _dropped(x, weight, bias, R, eps, padding):
+    z = _conv(x, weight, padding) + bias[:, None, None]
+    return _conv_epsilon(x, weight, bias, np.where(z == 0, 0, R), eps, padding)
+
+
+def _unturned(x, weight, bias, R, eps, padding):
+    z = _conv(x, weight, padding) + bias[:, None, None]
+    return x * _back(R / (z + eps * signed(z)), weight[:, :, ::-1, ::-1], padding, x.shape)
+
+
 def _conv_cases(rng):
     made = []
     for n, c, k, size, padding, eps, note in ((2, 2, 3, 5, 0, 0.25, "two images of two channels"),
@@ -62,6 +72,11 @@ def _conv_cases(rng):
         x, weight, bias = rng.normal(size=(n, c, size, size)), rng.normal(size=(k, c, 3, 3)), rng.normal(size=k)
         R = rng.normal(size=(n, k, size + 2 * padding - 2, size + 2 * padding - 2))
         made.append({"x": x, "weight": weight, "bias": bias, "R": R, "eps": eps, "padding": padding, "note": note})
+    x, weight, bias = rng.normal(size=(2, 2, 4, 6)), rng.normal(size=(3, 2, 2, 2)), rng.normal(size=3)
+    x[:, 0, 1:3, 2:4], weight[0], bias[0] = 1.0, 0, 0
+    weight[0, 0] = [[1, -1], [1, -1]]  # an edge filter: its z is 0 where the picture is even
+    made.append({"x": x, "weight": weight, "bias": bias, "R": rng.normal(size=(2, 3, 5, 7)), "eps": 0.5, "padding": 1,
+                 "note": "images that are not square, 2 × 2 filters, some z = 0"})
     return made
 
 
@@ -95,6 +110,11 @@ def _root_cases(rng):
         x, other = high[:n].copy(), low[:n].copy()
         x[::2], other[::2] = low[:n][::2], high[:n][::2]
         made.append({**data, "x": x, "other": other, "steps": 30, "note": note})
+    slope, x = rng.normal(size=3), rng.normal(size=(4, 3))
+    x *= np.where((x @ slope > 0) == (np.arange(4) % 2 == 0), 1, -1)[:, None]  # both signs of f
+    x += 0.3 * np.sign(x @ slope)[:, None] * slope / (slope @ slope)  # not near 0
+    made.append({**functions.polynomial(3, b=slope), "x": x, "other": -x, "steps": 30,
+                 "note": "roots that lie just in the middle"})
     return made
 
 
@@ -133,7 +153,7 @@ def _assuming(f, x, other, steps):
 
 EXERCISES = [
     formula(
-        id="3.4", title="A convolution in one vector-Jacobian product", points=3, minutes=15, difficulty=3,
+        id="3.4", title="A convolution in one vector-Jacobian product", points=3, minutes=12, difficulty=3,
         task="Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a loop over pixels. "
              "x (N, C, H, W), weight (K, C, k, k), bias (K,), R (N, K, H′, W′) → (N, C, H, W).",
         library=lrp_conv, cases=_conv_cases, truth=_conv_epsilon, axes="(N, C, H, W)",
@@ -144,7 +164,16 @@ EXERCISES = [
             (ONE_SIDED, lambda eps, **case: _conv_epsilon(eps=eps, **case, bottom=lambda z: z + eps)),
             ("The bias is missing in z.", lambda x, weight, bias, R, eps, padding: _conv_epsilon(
                 x, weight, 0 * bias, R, eps, padding)),
-            ("ε is missing in the denominator.", lambda eps, **case: _conv_epsilon(eps=eps, **case, bottom=lambda z: z)),
+            ("ε is missing in the denominator.",
+             _quietly(lambda eps, **case: _conv_epsilon(eps=eps, **case, bottom=lambda z: z))),
+            (AT_ZERO, lambda eps, **case: _conv_epsilon(
+                eps=eps, **case, bottom=lambda z: z + eps * np.where(z > 0, 1, -1))),
+            ("A neuron with z = 0 was dropped: its sign is +, and ε alone is its denominator.", _dropped),
+            ("|z| has no sign: relevance keeps the sign of z_ij / z_j.",
+             lambda eps, **case: _conv_epsilon(eps=eps, **case, bottom=lambda z: np.abs(z) + eps)),
+            ("The way back meets the filter turned round: conv_transpose2d does it, or autograd.", _unturned),
+            ("One relevance for each channel too: do not sum over them.",
+             lambda **case: _conv_epsilon(**case).sum(1)),
             ("The vector must be detached: the derivative went through the denominator z as well, which doubles the work and "
              "changes the result. Call .detach() on R / (z ± ε).", lambda x, weight, bias, R, eps, padding: _through(
                  x, weight, bias, R, eps, padding)),
@@ -165,7 +194,7 @@ EXERCISES = [
         laws=[
             ("The points do not lie between x and other.", lambda value, f, x, other, steps: _on_line(value, x, other)),
             ("f does not vanish at the points that came back.", lambda value, f, x, other, steps: bool(
-                (np.abs(f(value)) < 2e-3).all())),
+                (np.abs(f(value)) < 2e-5).all())),
         ],
         mistakes=[
             ("That is the middle of the line: halve again, on the side where the sign changes.",
@@ -175,6 +204,10 @@ EXERCISES = [
             ("The wrong half is kept: where the middle has x's sign, the root lies beyond it.", lambda f, x, other, steps: x + (
                 _wrong_half(f, x, other, steps)) * (other - x)),
             ("x comes back as it was.", lambda f, x, other, steps: x),
+            ("That is t: return the point x + t (other − x).", lambda f, x, other, steps: _bisected(
+                f, x, other, steps)[1]),
+            ("That is t: return the point x + t (other − x).", lambda f, x, other, steps: _bisected(
+                f, x, other, steps)[1][:, 0]),
             ("The end of the line came back, not the root.", lambda f, x, other, steps: other),
             ("All rows share one interval: each row needs its own, torch.where per row.",
              lambda f, x, other, steps: x + _bisected(f, x, other, steps)[1][:1] * (other - x)),

@@ -88,6 +88,9 @@ def several(value, count) -> dict:
         return observed if observed["kind"] in ("none", "error") else {
             "kind": "other", "type": type(value).__name__[:80], "message": f"{count} values are asked for"}
     found = [plain(part) for part in value]
+    empty = [i + 1 for i, part in enumerate(found) if part["kind"] == "none"]
+    if empty and len(empty) < count:
+        return {"kind": "other", "type": f"{type(value).__name__[:80]} whose value {empty[0]} is nothing", "message": ""}
     for part in found:
         if part["kind"] != "array":
             return part
