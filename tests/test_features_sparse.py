@@ -1,4 +1,5 @@
 """Convolutional sparse coding: the operators, the two sub-problems, three ways to one minimum, and filters that are edges."""
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -167,3 +168,18 @@ def test_denoising_helps_and_the_code_beats_patches():
     assert table.psnr.notna().all() and table.groupby("method").nonzeros.apply(lambda c: c.is_monotonic_increasing).all()
     x = rand(1, 1, 8, 8).clamp(0, 1)
     assert photo_codes.psnr(x + 0.1, x) == pytest.approx(20, abs=1e-3)
+
+
+def test_the_pursuit_of_all_patches_at_once_is_scikit_learn_s():
+    from sklearn.linear_model import orthogonal_mp_gram
+
+    rng = np.random.default_rng(0)
+    x, atoms = rng.normal(size=(60, 25)), rng.normal(size=(12, 25))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    ours = photo_codes.matching_pursuit(x, atoms, 5)
+    theirs = orthogonal_mp_gram(atoms @ atoms.T, atoms @ x.T, n_nonzero_coefs=5, return_path=True)
+    np.testing.assert_allclose(ours, theirs.transpose(2, 1, 0), atol=1e-10)
+    assert ((ours != 0).sum(2) == np.arange(1, 6)[:, None]).all()
+    for count in (0, 13):
+        with pytest.raises(ValueError, match="number of atoms"):
+            photo_codes.matching_pursuit(x, atoms, count)

@@ -136,20 +136,23 @@ print(f"mean share: learned {share.mean():.2f}, random {control.mean():.2f}")
 # **Three ways to one minimum.** One cut-out of 32 × 32 pixels, $p=1$.
 
 # %%
-y = features.edges.crops(features.edges.photographs(), 1, 32, seed=5)
-runs = {name: features.sparse_code(y, learned.filters, lam=1.0, method=method, iterations=steps) for name, method, steps in (
-    ("FISTA", "fista", 300), ("ISTA", "ista", 1500), ("continuation", "continuation", 1000))}
+show_source(features.photo_codes.minimisers)
+
+# %%
+y, runs = features.photo_codes.minimisers()
 best = min(float(run.objective) for run in runs.values())
+above = {name: run.history.objective / best - 1 for name, run in runs.items()}  # at every step
 fig, axes = plot.subplots(1, 2, size=(9.6, 3.2))
 for ax, column, label in zip(axes, ("iteration", "seconds"), ("iteration", "CPU time in seconds"), strict=True):
-    plot.curves({name: (run.history[column][1:], (run.history.objective / best - 1).clip(1e-4)[1:]) for name, run in runs.items()},
+    plot.curves({name: (run.history[column][1:], above[name].clip(1e-4)[1:]) for name, run in runs.items()},
                 ax=ax, xlabel=label, ylabel="objective above the best", log="xy" if column == "iteration" else "y")
     ax.axhline(0.01, color=plot.MUTED, lw=0.8)
 plot.describe(fig, "The relative distance of the objective to the best one, falling, against iterations and against time: FISTA "
                    "fastest, ISTA and continuation slower; all end below the line at one per cent.")
-pd.DataFrame({name: {"objective": float(run.objective), "above the best": f"{float(run.objective) / best - 1:.2%}",
-                     "CPU seconds": run.history.seconds.iloc[-1], "nonzero": f"{run.history.nonzero.iloc[-1]:.2%}"}
-              for name, run in runs.items()}).T
+pd.DataFrame({name: {"iterations": len(run.history) - 1, "objective": round(float(run.objective), 2),
+                     "above the best": f"{above[name].iloc[-1]:.2%}",
+                     "within 1 % from iteration": int((above[name] > 0.01)[::-1].idxmax()) + 1,
+                     "nonzero": f"{run.history.nonzero.iloc[-1]:.2%}"} for name, run in runs.items()}).T
 
 # %% [markdown]
 # **What to see.** All three end within one per cent of each other (grey line), as they must where $p=1$ makes the problem
@@ -310,12 +313,14 @@ right = (z * features.adaptive.project(y, deep.filters, [any_place])).sum()
 print(f"⟨R z, y⟩ = {left:.3f}, ⟨z, Rᵀ y⟩ = {right:.3f}: apart by {abs(left - right) / abs(left):.0e} of their size (float32)")
 
 # %%
+show_source(features.photo_codes.first_layer)
+
+# %%
 states = {"z = 0": 0.0, "z ~ N(0, 0.03²)": 0.03, "z ~ N(0, 0.1²)": 0.1}
 fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.2))
 moved, goal = {}, {}
 for name, start in states.items():
-    z = start * torch.randn(first.maps.shape, generator=torch.Generator().manual_seed(0))
-    history = features.adaptive.infer(deep.y, deep.filters[:1], lam=1.0, steps=40, z=z).history
+    history = features.photo_codes.first_layer(start)
     moved[name], goal[name] = (history.step[1:], history.moved[1:].clip(1e-4)), (history.step, history.objective)
 plot.curves(moved, ax=left, xlabel="step of ISTA", ylabel="share of switches that moved", log="y")
 plot.curves(goal, ax=right, xlabel="step of ISTA", ylabel="C₁, summed over pictures", log="y")
@@ -640,8 +645,9 @@ squeezenet_layers()
 show_source(features.study.fit)
 
 # %%
-patches, labels = features.study.crops("test", 40)
-stages = {e: features.study.at_epoch(e) for e in features.study.EPOCHS}
+study = features.study
+patches, labels = study.crops("test", 40)
+stages = {e: study.at_epoch(e) for e in study.EPOCHS}
 final = stages[64]
 # the strongest unit of each of two layers, by the end
 followed = {layer: int(features.responses(final, layer, patches[::2]).transpose(0, 1).flatten(1).amax(1).argmax()) for layer in ("relu2", "relu4")}
@@ -659,8 +665,11 @@ plot.describe(axes[0], "For one unit of the second and one of the fourth layer, 
 # units. A layer has settled from the first kept epoch on from which that stays at 0.9 or more. Epoch 0 is the random start.
 
 # %%
-layers = ["conv1", "conv2", "conv3", "conv4"]
-table, settled = features.settling(stages, layers, patches[::2])
+show_source(features.settling)
+
+# %%
+table, settled = study.evolution()
+layers = list(table)
 fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.3))
 plot.curves({n: table[n] for n in layers}, x=table.index, ax=left, xlabel="epoch", ylabel="correlation with the end", title="how like its end each layer is")
 left.axhline(0.9, color=plot.MUTED, lw=0.8, ls=":")
@@ -707,7 +716,6 @@ show_source(features.dense_maps)
 # scale, and the spectra of what they answer to eight photographs of 160 × 160 pixels.
 
 # %%
-study = features.study
 nets = {(first, seed): study.trained(first, seed) for first in study.FIRST for seed in study.SEEDS}
 for first in study.FIRST:
     w = nets[first, 0].conv1.weight.detach()
@@ -716,7 +724,7 @@ for first in study.FIRST:
     plot.describe(axes[0], f"Sixteen first-layer filters, {first}: noisy edges and bars.")
 
 # %%
-photographs = torch.cat([data.photo(n, 160).mean(1, keepdim=True) for n in ("astronaut", "camera", "chelsea", "coffee", "motorcycle", "brick", "grass", "gravel")])
+photographs = torch.cat([data.photo(n, 160).mean(1, keepdim=True) for n in study.SEEN])
 frequency = torch.fft.rfftfreq(160)
 lines = {}
 for first in study.FIRST:
@@ -732,20 +740,18 @@ plot.describe(ax, "Energy of the first layer's dense maps against horizontal fre
               "much more of the energy lies right of the first.")
 
 # %%
-rows = []
-for (first, seed), net in nets.items():
-    bands = features.filter_bands(net.conv1.weight.detach()).mean(0)
-    rows.append({"first layer": first, "seed": seed, "aliased, layer 1": features.aliasing(net, "conv1", photographs).mean().item(),
-                 "aliased, layer 2": features.aliasing(net, "conv2", photographs).mean().item(), "dead units": int(features.dead_units(net, "relu1", patches).sum()),
-                 "low": bands[0].item(), "middle": bands[1].item(), "high": bands[2].item(), "accuracy": train.accuracy(net, (patches, labels))})
-seeds = pd.DataFrame(rows)
+show_source(study.architectures)
+
+# %%
+seeds = study.architectures()
 seeds.groupby("first layer", sort=False).agg(["mean", "std"]).drop(columns="seed").round(3).T
 
 # %%
 pairs = seeds.pivot(index="seed", columns="first layer", values="accuracy")
 difference = pairs["7 × 7, stride 2"] - pairs["11 × 11, stride 4"]
 print(f"accuracy, stride 2 less stride 4, seed by seed: {', '.join(f'{d:+.3f}' for d in difference)}; mean {difference.mean():+.3f} ± {difference.std() / len(difference) ** 0.5:.3f}")
-print(f"aliased share, layer 1: stride 4 over stride 2 is {seeds.groupby('first layer')['aliased, layer 1'].mean()['11 × 11, stride 4'] / seeds.groupby('first layer')['aliased, layer 1'].mean()['7 × 7, stride 2']:.1f}")
+aliased = seeds.groupby("first layer")["aliased, layer 1"].mean()
+print(f"aliased share, layer 1: stride 4 over stride 2 is {aliased['11 × 11, stride 4'] / aliased['7 × 7, stride 2']:.1f}")
 
 # %% [markdown]
 # **What to see.** The aliasing is real, in both layers and for every seed: with stride 4 about twice as much of the maps' energy folds over. The rest of the claim does not show here. No first-layer

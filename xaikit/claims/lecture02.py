@@ -115,69 +115,59 @@ def _who_is_asked():
         like["gradient"] < like["deconvnet"] < like["guided"]
 
 
-@functools.cache
-def _settling():
-    from .. import features
-
-    patches, _ = features.study.crops("test", 40)
-    return features.settling({e: features.study.at_epoch(e) for e in features.study.EPOCHS}, ["conv1", "conv2", "conv3", "conv4"], patches[::4])
-
-
 @claim("02", f"{_PAPER}, sec. 3.2", "lower layers converge within a few epochs, upper layers only after considerably more",
        "upper layers after 40–50 of 70 epochs")
 def _lower_first():
-    epochs = _settling()[1].tolist()
+    from ..features import study
+
+    epochs = study.evolution()[1].tolist()
     return f"layers 1 to 4 correlate ≥ 0.9 with their end from epoch {', '.join(map(str, epochs))} of 64 on", epochs == sorted(epochs) and epochs[0] < epochs[-1]
 
 
 @claim("02", f"{_PAPER}, sec. 3.2", "… and so the lower layers learn faster", "implied")
 def _faster():
-    table = _settling()[0]
+    from ..features import study
+
+    table = study.evolution()[0]
     way = ((table - table.loc[0]) / (1 - table.loc[0])).loc[10]
     return "share of the way from the random start covered by epoch 10: " + ", ".join(f"{v:.2f}" for v in way), \
         bool(way.is_monotonic_decreasing and way.iloc[0] > 1.2 * way.iloc[-1])
 
 
-@functools.cache
 def _architectures():
-    """{first layer: (aliased 1, aliased 2, dead units, share of middle frequencies, accuracy) by seed}."""
-    import torch
+    """The measurements of `study.architectures` for stride 4 and for stride 2, a row per seed each."""
+    from ..features import study
 
-    from .. import data, features, train
-
-    study = features.study
-    x, y = study.crops("test", 40)
-    photos = torch.cat([data.photo(n, 128).mean(1, keepdim=True) for n in ("camera", "chelsea", "coffee", "brick")])
-    rows = {}
-    for first in study.FIRST:
-        for seed in study.SEEDS:
-            net = study.trained(first, seed)
-            rows.setdefault(first, []).append((
-                float(features.aliasing(net, "conv1", photos).mean()), float(features.aliasing(net, "conv2", photos).mean()),
-                int(features.dead_units(net, "relu1", x).sum()), float(features.filter_bands(net.conv1.weight.detach()).mean(0)[1]), train.accuracy(net, (x, y))))
-    return {first: torch.tensor(r) for first, r in rows.items()}
+    table = study.architectures()
+    return [table[table["first layer"] == first].set_index("seed") for first in study.FIRST]
 
 
-@claim("02", f"{_PAPER}, sec. 4.1", "stride 4 in the first layer causes aliasing that stride 2 does not", "figure 6 (c), (d), by eye")
+@claim("02", f"{_PAPER}, sec. 4.1", "stride 4 in the first layer causes aliasing that stride 2 does not",
+       "figure 6 (c), (d), by eye")
 def _aliasing():
-    big, small = _architectures().values()
-    return (f"energy beyond Nyquist: layer 1 {big[:, 0].mean():.1%} against {small[:, 0].mean():.1%}, layer 2 {big[:, 1].mean():.1%} against {small[:, 1].mean():.1%}; "
-            f"more in {int((big[:, :2] > small[:, :2]).all(1).sum())} of {len(big)} seeds"), bool((big[:, :2] > small[:, :2]).all())
+    big, small = _architectures()
+    layers = ["aliased, layer 1", "aliased, layer 2"]
+    more = (big[layers] > small[layers]).all(axis=1)
+    means = ", ".join(f"{n.removeprefix('aliased, ')} {big[n].mean():.1%} against {small[n].mean():.1%}" for n in layers)
+    return f"energy beyond Nyquist: {means}; more in {more.sum()} of {len(more)} seeds", bool(more.all())
 
 
-@claim("02", f"{_PAPER}, sec. 4.1", "11 × 11 filters at stride 4: dead features, and few filters for middle frequencies", "figure 6 (a), (b), by eye")
+@claim("02", f"{_PAPER}, sec. 4.1", "11 × 11 filters at stride 4: dead features, and few filters for middle frequencies",
+       "figure 6 (a), (b), by eye")
 def _dead():
-    big, small = _architectures().values()
-    return (f"dead units of 16: {big[:, 2].mean():.1f} against {small[:, 2].mean():.1f}; energy at middle frequencies {big[:, 3].mean():.0%} against {small[:, 3].mean():.0%}"), \
-        bool(big[:, 2].mean() > small[:, 2].mean() and big[:, 3].mean() < small[:, 3].mean())
+    big, small = (table.mean() for table in (t[["dead units", "middle"]] for t in _architectures()))
+    return (f"dead units of 16: {big['dead units']:.1f} against {small['dead units']:.1f}; energy at middle frequencies "
+            f"{big.middle:.0%} against {small.middle:.0%}"), \
+        bool(big["dead units"] > small["dead units"] and big.middle < small.middle)
 
 
 @claim("02", f"{_PAPER}, sec. 4.1", "7 × 7 at stride 2 classifies better", "top-1 error 38.4 % against 40.5 %")
 def _better():
-    big, small = (r[:, 4] for r in _architectures().values())
+    big, small = (table.accuracy for table in _architectures())
     gain = small - big
-    error = float(gain.std() / len(gain) ** 0.5)
-    return f"accuracy {small.mean():.1%} against {big.mean():.1%}; gain {gain.mean():+.3f} ± {error:.3f} over {len(gain)} seeds", bool(gain.mean() > 2 * error)
+    error = gain.std() / len(gain) ** 0.5
+    return (f"accuracy {small.mean():.1%} against {big.mean():.1%}; gain {gain.mean():+.3f} ± {error:.3f} over "
+            f"{len(gain)} seeds"), bool(gain.mean() > 2 * error)
 
 
 @claim("02", f"{_PAPER}, sec. 4.2", "the network localises the object: covering it costs the class most", "figure 7")

@@ -26,7 +26,7 @@ def through_training(layer, unit, stage):
         board.picture(_rgb(top.patches[r]), 20 + r * (side + 8), 42, side, side)
         board.picture(plot.signed_rgb(down[r], plot.limit_of(plot.flat(down[r]))), 20 + r * (side + 8), 42 + side + 8, side, side)
         board.text(20 + r * (side + 8), 42 + 2 * side + 20, f"patch {int(top.indices[r])}: {number(top.activations[r])}", 10.5, plot.MUTED)
-    table, _ = _likeness()
+    table, _ = study.evolution()
     chart = Chart(board, (500, 62, 360, 206), (0, _AT[-1]), (0, 1), "epoch", "correlation with the end", (0, 10, 20, 30, 40, 64), (0, 0.5, 0.9, 1))
     chart.lines(*((table.index, table[n], plot.COLORS[i], 3.2 if n == layer else 1.4) for i, n in enumerate(_LAYERS)))
     chart.dot(epoch, table[layer][epoch], plot.COLORS[_LAYERS.index(layer)], 6)
@@ -38,11 +38,6 @@ def through_training(layer, unit, stage):
 @functools.cache
 def _patches():
     return study.crops("test", 20)[0]
-
-
-@functools.cache
-def _likeness():
-    return features.settling({e: study.at_epoch(e) for e in _AT}, _LAYERS, _patches()[::2])
 
 
 def sampled(first, unit, stride):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from .sparse import conjugate_gradients, correlate, objective, reconstruct
+from .sparse import conjugate_gradients, correlate, lipschitz, objective, reconstruct
 
 
 @dataclass(frozen=True)
@@ -238,9 +238,11 @@ def _around(picture, side):
 
 
 def _norm(start, filters, switches):
-    """‖RᵀR‖, the largest over the items, by the power method; a little more, so that it is safe."""
+    """‖RᵀR‖, the largest over the items: a bound in layer 1, above by the power method, a little more to be safe."""
+    if not switches:
+        return lipschitz(filters[0])
     v = start + 1e-3
-    for _ in range(8):
+    for _ in range(4):  # from Rᵀy it is within a few per cent by then
         v = v / v.flatten(1).norm(dim=1).clamp_min(1e-30)[:, None, None, None]
         v = project(paint(v, filters, switches), filters, switches)
     return 1.1 * float(v.flatten(1).norm(dim=1).max()) or 1.0

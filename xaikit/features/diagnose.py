@@ -13,14 +13,17 @@ from .receptive import _argument, _convolution, _each, receptive_field
 
 @torch.no_grad()
 def responses(model, layer, x, batch_size=128):
-    """The outputs of ``layer`` for x (N, …), batch by batch: (N, units, …)."""
-    found = []
+    """The outputs of ``layer`` for x (N, …), batch by batch: (N, units, …); of several layers, a dict of them."""
+    names = [layer] if isinstance(layer, str) else list(layer)
+    found = {name: [] for name in names}
     with hooks.unchanged(model):
         for part in x.split(batch_size):
-            with hooks.record(model, layer, stop=True) as acts:
+            with hooks.record(model, *names, stop=True) as acts:
                 model(part)
-            found.append(acts[layer])
-    return torch.cat(found)
+            for name in names:
+                found[name].append(acts[name])
+    found = {name: torch.cat(parts) for name, parts in found.items()}
+    return found[layer] if isinstance(layer, str) else found
 
 
 def dead_units(model, layer, x, share=0.01):
@@ -112,10 +115,11 @@ def settling(models, layers, x, level=0.9):
     import pandas as pd
 
     epochs, rows = sorted(models), {}
-    ends = {layer: _standard(responses(models[epochs[-1]], layer, x)) for layer in layers}
+    ends = {layer: _standard(maps) for layer, maps in responses(models[epochs[-1]], layers, x).items()}
     for epoch in epochs:
-        now = {layer: _standard(responses(models[epoch], layer, x)) for layer in layers}
-        rows[epoch] = {layer: float((now[layer] * end).sum(1)[end.abs().sum(1) > 0].mean()) for layer, end in ends.items()}
+        now = responses(models[epoch], layers, x)
+        rows[epoch] = {layer: float((_standard(now[layer]) * end).sum(1)[end.abs().sum(1) > 0].mean())
+                       for layer, end in ends.items()}
     table = pd.DataFrame(rows).T
     good = (table >= level)[::-1].cummin()[::-1]
     return table, good.apply(lambda column: column.index[column.to_numpy().argmax()])

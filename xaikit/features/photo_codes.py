@@ -6,15 +6,23 @@ import numpy as np
 import torch
 
 from ..data import photo
-from .adaptive import Layer, learn_layer, pieces
+from .adaptive import Layer, infer, learn_layer, pieces
 from .edges import NAMES, crops, learn_filters, photographs
 from .sparse import sparse_code
 
 
 @functools.cache
-def photo_filters(seed=0):
+def photo_filters():
     """`Filters`: sixteen of 9 × 9 learned from the four photographs of ``photographs()``; a few seconds, once."""
-    return learn_filters(photographs(), count=16, size=9, lam=1.0, iterations=40, batch=16, seed=seed)
+    return learn_filters(photographs(), count=16, size=9, lam=1.0, iterations=40, batch=16)
+
+
+@functools.cache
+def minimisers():
+    """Three ways to the least C₁ (λ = 1, p = 1) of one cut-out: ``(y (1, 1, 32, 32), {name: `Code`})``."""
+    y, f = crops(photographs(), 1, 32, seed=5), photo_filters().filters
+    ways = {"FISTA": ("fista", 300), "ISTA": ("ista", 1500), "continuation": ("continuation", 1000)}
+    return y, {name: sparse_code(y, f, lam=1.0, method=method, iterations=n) for name, (method, n) in ways.items()}
 
 
 class Adaptive(NamedTuple):
@@ -26,13 +34,21 @@ class Adaptive(NamedTuple):
 
 
 @functools.cache
-def photo_layers(seed=0):
+def photo_layers():
     """`Adaptive`: two adaptive layers on sixteen cut-outs of the photographs, the first begun from ``photo_filters``."""
-    y = crops(photographs(), 16, 48, seed)
-    f1, first = learn_layer(y, count=16, kernel=9, lam=1.0, epochs=4, start=photo_filters(seed).filters, seed=seed)
-    start = pieces(first.pooled, 16, 7, seed)
-    f2, second = learn_layer(y, [f1], [first.switches], count=16, kernel=7, lam=1.0, epochs=8, start=start, seed=seed)
+    y = crops(photographs(), 16, 48)
+    f1, first = learn_layer(y, count=16, kernel=9, lam=1.0, epochs=4, start=photo_filters().filters)
+    start = pieces(first.pooled, 16, 7)
+    f2, second = learn_layer(y, [f1], [first.switches], count=16, kernel=7, lam=1.0, epochs=8, start=start)
     return Adaptive(y, [f1, f2], [first, second])
+
+
+@functools.cache
+def first_layer(start, steps=40):
+    """The history of layer 1's inference (see `Layer`) when its maps begin as ``start`` times standard noise."""
+    deep = photo_layers()
+    z = start * torch.randn(deep.layers[0].maps.shape, generator=torch.Generator().manual_seed(0))
+    return infer(deep.y, deep.filters[:1], lam=1.0, steps=steps, z=z).history
 
 
 def noisy_photographs(names=NAMES, size=45, sigma=0.1, seed=0):
@@ -67,23 +83,25 @@ def denoise_by_patches(clean, noisy, training, atoms=16, size=9, counts=(1, 2, 5
     matching pursuit.  "overlapping patches" averages all patches, one at every pixel; "tiled patches" lays them side by side.
     """
     from numpy.lib.stride_tricks import sliding_window_view
-    from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
+    from sklearn.decomposition import MiniBatchDictionaryLearning
 
-    def patches(images):
-        windows = sliding_window_view(images[:, 0].numpy().astype(np.float64), (size, size), axis=(1, 2))
-        return windows.reshape(*windows.shape[:3], -1)
+    def windows(images):
+        return sliding_window_view(images[:, 0].numpy().astype(np.float64), (size, size), axis=(1, 2))
 
     rng = np.random.default_rng(seed)
-    seen = patches(training).reshape(-1, size * size)
-    seen = seen[rng.permutation(len(seen))[:2000]]
+    seen = windows(training)
+    drawn = rng.permutation(np.prod(seen.shape[:3]))[:2000]
+    seen = seen[np.unravel_index(drawn, seen.shape[:3])].reshape(-1, size * size)
     seen = seen - seen.mean(1, keepdims=True)
     learner = MiniBatchDictionaryLearning(atoms, alpha=1.0, batch_size=200, max_iter=4, fit_algorithm="cd",
                                           random_state=seed).fit(seen / seen.std())
-    p = patches(noisy)
+    p = windows(noisy)
+    p = p.reshape(*p.shape[:3], -1)
     mean = p.mean(3, keepdims=True)
     flat, rows = (p - mean).reshape(-1, size * size), []
+    codes = matching_pursuit(flat, learner.components_, max(counts))
     for k in counts:
-        code = sparse_encode(flat, learner.components_, algorithm="omp", n_nonzero_coefs=k)
+        code = codes[k - 1]
         painted = ((code @ learner.components_).reshape(p.shape) + mean).reshape(*p.shape[:3], size, size)
         used = (code != 0).sum(1).reshape(p.shape[:3])
         for name, step in (("overlapping patches", 1), ("tiled patches", size)):
@@ -99,13 +117,34 @@ def denoise_by_patches(clean, noisy, training, atoms=16, size=9, counts=(1, 2, 5
     return rows
 
 
+def matching_pursuit(x, atoms, count):
+    """Orthogonal matching pursuit of all rows of x (N, D) at once: the codes (count, N, K) with 1, 2, … ``count`` of the
+    ``atoms`` (K, D).  Each step adds the atom that the residual looks most like, then solves for all chosen so far.
+
+    As `sklearn.linear_model.orthogonal_mp_gram`, which goes row by row; ValueError if ``count`` is not in 1 … K.
+    """
+    if not 1 <= count <= len(atoms):
+        raise ValueError(f"count must be in 1 … {len(atoms)}, the number of atoms, not {count}")
+    gram, seen = atoms @ atoms.T, x @ atoms.T
+    rows, codes = np.arange(len(x))[:, None], np.zeros((count, len(x), len(atoms)))
+    chosen, left = np.zeros((len(x), 0), int), seen
+    for k in range(count):
+        best = np.abs(left)
+        best[rows, chosen] = -1.0  # none twice
+        chosen = np.concatenate([chosen, best.argmax(1)[:, None]], 1)
+        inner = gram[chosen[:, :, None], chosen[:, None]]
+        codes[k][rows, chosen] = np.linalg.solve(inner, seen[rows, chosen][..., None])[..., 0]
+        left = seen - codes[k] @ gram
+    return codes
+
+
 @functools.cache
-def denoising(seed=0):
+def denoising():
     """DataFrame[method, setting, nonzeros: per pixel, psnr] of both, with the same number and size of filters."""
     import pandas as pd
 
-    clean, noisy = noisy_photographs(seed=seed)
+    clean, noisy = noisy_photographs()
     training = torch.cat([photo(name, 256) for name in NAMES]).mean(1, keepdim=True)
-    rows = [("nothing done", 0, 1.0, psnr(noisy, clean)), *denoise_by_code(clean, noisy, photo_filters(seed).filters),
-            *denoise_by_patches(clean, noisy, training, seed=seed)]
+    rows = [("nothing done", 0, 1.0, psnr(noisy, clean)), *denoise_by_code(clean, noisy, photo_filters().filters),
+            *denoise_by_patches(clean, noisy, training)]
     return pd.DataFrame(rows, columns=["method", "setting", "nonzeros", "psnr"])

@@ -12,13 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .. import data, home
+from .. import data, home, train
 from ..data.photos import FILES as PHOTOS
 from ..errors import DamagedFile
+from .diagnose import aliasing, dead_units, filter_bands, settling
 
 SIDE, EPOCHS, SEEDS = 48, (0, 1, 2, 5, 10, 20, 30, 40, 64), (0, 1, 2, 3)  # 0: before the first step
 FIRST = {"11 × 11, stride 4": (11, 4), "7 × 7, stride 2": (7, 2)}
 CLASSES = tuple(PHOTOS)
+SEEN = ("astronaut", "camera", "chelsea", "coffee", "motorcycle", "brick", "grass", "gravel")  # to measure spectra on
 _LEFT = 0.62  # of a photograph's width
 
 
@@ -130,6 +132,35 @@ def at_epoch(epoch):
     if epoch not in EPOCHS:
         raise ValueError(f"kept are the epochs {', '.join(map(str, EPOCHS))}, not {epoch!r}")
     return _load(network(), f"epoch {epoch}/")
+
+
+@functools.cache
+def architectures():
+    """The shipped networks of the architecture study, measured: a DataFrame with a row for each.
+
+    Columns: first layer, seed; aliased, layer 1 and layer 2 (`aliasing`, mean over units, of eight photographs); dead units
+    of layer 1 (`dead_units`); low, middle, high: its filters' energy (`filter_bands`); accuracy on the test patches.
+    """
+    import pandas as pd
+
+    x, y = crops("test", 40)
+    photos = torch.cat([data.photo(n, 160).mean(1, keepdim=True) for n in SEEN])
+    rows = []
+    for first in FIRST:
+        for seed in SEEDS:
+            net = trained(first, seed)
+            low, middle, high = filter_bands(net.conv1.weight.detach()).mean(0).tolist()
+            rows.append({"first layer": first, "seed": seed, "aliased, layer 1": float(aliasing(net, "conv1", photos).mean()),
+                         "aliased, layer 2": float(aliasing(net, "conv2", photos).mean()),
+                         "dead units": int(dead_units(net, "relu1", x).sum()), "low": low, "middle": middle, "high": high,
+                         "accuracy": train.accuracy(net, (x, y))})
+    return pd.DataFrame(rows)
+
+
+@functools.cache
+def evolution():
+    """When the layers of the evolution study settle, on 260 test patches: what `settling` returns."""
+    return settling({e: at_epoch(e) for e in EPOCHS}, ("conv1", "conv2", "conv3", "conv4"), crops("test", 40)[0][::2])
 
 
 def _load(model, prefix):
