@@ -263,9 +263,16 @@ def test_areas_that_do_not_fit_are_refused(paint):
             bow_relevance.pixel_relevance(torch.zeros(961), (102, 102), 12, paint)
 
 
-def test_shuffled_maps_keep_their_sum_and_lose_their_place():
+def roughness(heat):
+    return float(heat.diff(dim=0).abs().sum() / heat.abs().sum())
+
+
+def test_shifted_maps_keep_their_sum_and_smoothness_and_lose_their_place():
     model = bow.trained()
-    a, b, c = (bow_relevance.explain(model, TEST.images[6], shuffle=s) for s in (None, 0, 0))
+    a, b, c = (bow_relevance.explain(model, TEST.images[6], shift=s) for s in (None, 0, 0))
+    for R, moved in zip(a.descriptors, b.descriptors, strict=True):
+        assert torch.equal(R.sort().values, moved.sort().values) and not torch.equal(R, moved)
+    assert roughness(b.pixels) == pytest.approx(roughness(a.pixels), rel=0.2)
     assert float(b.pixels.sum()) == pytest.approx(a.score) and torch.equal(b.pixels, c.pixels)
     assert np.corrcoef(a.pixels.flatten(), b.pixels.flatten())[0, 1] < 0.3
 
@@ -290,9 +297,9 @@ def good(rows):
 
 
 def test_sharp_corners_speak_for_polygon_and_blunt_ones_do_not():
-    rows, shuffled = bow_relevance.located(), bow_relevance.located(shuffle=0)
+    rows, shifted = bow_relevance.located(), bow_relevance.located(shift=0)
     polygons = rows[rows["sides"] > 0]
-    share, chance = good(polygons), good(shuffled[shuffled["sides"] > 0])
+    share, chance = good(polygons), good(shifted[shifted["sides"] > 0])
     sharp = polygons[polygons["sides"] <= 6]
     assert ((sharp["corner"] > 0) & (sharp["corner"] > sharp["straight"])).mean() > 0.9
     assert (share[[3, 4, 5, 6]] > chance[[3, 4, 5, 6]] + 0.3).all() and (share[[7, 8]] < 0.7).all()

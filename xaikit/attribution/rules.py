@@ -41,6 +41,13 @@ class Rule:
         if getattr(self, "bias", "absorbs") not in _BIAS:
             raise ValueError(f"bias must be 'absorbs' or 'excluded', not {self.bias!r}")
 
+    def __str__(self):
+        """Its name and dial in a word or two, for tables: "ε 0.25", "αβ 2/−1", "γ 0.25"; repr says everything."""
+        name = {"Epsilon": "ε", "AlphaBeta": "αβ", "Gamma": "γ", "ZBox": "zᴮ", "WSquare": "w²"}.get(type(self).__name__)
+        dial = {"ε": ("eps",), "αβ": ("alpha", "beta"), "γ": ("gamma",)}.get(name, ())
+        values = "/".join(f"{getattr(self, v):g}" for v in dial).replace("-", "−").replace("1e−06", "10⁻⁶")
+        return f"{name or type(self).__name__.lower()} {values}".strip()
+
     def kept(self, b):
         """The bias that counts in the denominator: ``b``, or None where the rule excludes it."""
         return b if getattr(self, "bias", "absorbs") == "absorbs" else None

@@ -64,8 +64,8 @@ def _on_corners(sides, **options):
 
 def _share_on_corners(sides):
     share, count = _on_corners(sides)
-    chance, _ = _on_corners(sides, shuffle=0)
-    return (f"{share:.0%} of {count} polygons (windows shuffled: {chance:.0%}); with soft assignment "
+    chance, _ = _on_corners(sides, shift=0)
+    return (f"{share:.0%} of {count} polygons (maps shifted: {chance:.0%}); with soft assignment "
             f"{_on_corners(sides, mapping='soft')[0]:.0%}", bool(share >= 0.9))
 
 

@@ -77,7 +77,7 @@ def _draw(at, a, ledger):
     board.picture(at.shown, 20, 36, side, side, smooth=colour)
     board.text(310, 26, "relevance of each pixel", 12, bold=True, anchor="ls")
     board.picture(plot.signed_rgb(a, limit), 310, 36, side, side)
-    board.scale(limit, 584, 46, side - 60, label="relevance")
+    board.scale(limit, 584, 44, side - 16, label="relevance")
     total, kept = float(a.sum()), kept_by_block(at, ledger)
     logit = float(ledger.arrives[0])
     board.text(668, 56, "f(x)", 12, plot.MUTED)
@@ -123,14 +123,32 @@ def _waterfall(board, left, top, logit, kept, total):
     board.text(x + 158, top + 26 * len(rows) + 16, "kept by stabilisers", 11, anchor="lm")
 
 
+def photograph(name="chelsea", presets=("epsilon", "epsilon_plus", "epsilon_gamma_box", "lrp_cmp")):
+    """A figure: a photograph and its relevance under some composites, for the class that SqueezeNet sees there.
+
+    Returns the list of Axes; None where the network's weights are not on this machine.
+    """
+    if name not in pictures().values():
+        return None
+    at = question(name)
+    edges = {"low": at.box.low, "high": at.box.high}
+    maps = [plot.flat(attribution.lrp_composite(at.model, at.x, at.target, preset=p, **edges)) for p in presets]
+    limits = [plot.limit_of(m, 0.995) for m in maps]  # a few bright pixels would leave the rest pale
+    axes = plot.grid([at.shown, *(m.clip(-top, top) for m, top in zip(maps, limits, strict=True))],
+                     signed=[False] + [True] * len(maps), size=2.1, columns=len(maps) + 1,
+                     titles=[at.said, *(attribution.PRESETS[p].label.split(" (")[0] for p in presets)])
+    plot.describe(axes[0], f"A photograph, {name}, and its relevance for {at.said} under {len(maps)} composites.")
+    return axes
+
+
 def demos():
     return [Demo(
         "03", "03", "LRP live: a rule for each depth",
         lambda picture, first, lower, middle, upper, eps, alpha, gamma: live(
             picture, first, lower, middle, upper, eps, alpha, gamma),
         {"picture": Toggle(pictures(), "3", "picture"), "first": Toggle(FIRST, "box", "first layer"),
-         "lower": Toggle(OTHERS, "alpha", "lower"), "middle": Toggle(OTHERS, "gamma", "middle"),
-         "upper": Toggle(OTHERS, "epsilon", "upper"), "eps": Slider(1e-3, 10.0, 0.25, label="ε", log=True),
+         "lower": Toggle(OTHERS, "alpha", "lower"), "middle": Toggle(OTHERS, "epsilon", "middle"),
+         "upper": Toggle(OTHERS, "epsilon", "upper"), "eps": Slider(1e-3, 10.0, 1.0, label="ε", log=True),
          "alpha": Slider(1.0, 3.0, 2.0, step=0.1, label="α"), "gamma": Slider(0.0, 2.0, 0.25, step=0.05, label="γ")},
         "The score f(x) flows down from the upper layers to the pixels. The bars say what biases and stabilisers keep on the "
         "way: together with what reaches the pixels it adds up to f(x).",

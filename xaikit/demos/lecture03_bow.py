@@ -45,7 +45,7 @@ def live(mapping, kernel, p, picture, paint):
     kernel, p, note = usable(mapping, kernel, p)
     found, (image, masks) = explained(mapping, kernel, p, picture, paint), pictures()[picture]
     board, side = Canvas(900, 470), 250
-    board.text(20, 26, f"{picture}, and the strongest windows", 11.5, bold=True, anchor="ls")
+    board.text(20, 26, f"{picture}, strongest windows", 11.5, bold=True, anchor="ls")
     board.picture((plot.pixels(image) * 255).round().astype(np.uint8), 20, 36, side)
     for y, x, window, value in _strongest(found, image.shape[1:]):
         scale = side / image.shape[1]
@@ -55,7 +55,8 @@ def live(mapping, kernel, p, picture, paint):
     limit = plot.limit_of(found.pixels, 0.998)
     board.text(294, 26, "relevance of pixels, R⁽¹⁾", 11.5, bold=True, anchor="ls")
     board.picture(plot.overlay(image, found.pixels, limit), 294, 36, side)
-    board.scale(limit, 552, 46, side - 40, label="R⁽¹⁾")
+    board.scale(limit, 552, 44, side - 16, label="R⁽¹⁾")
+    board.text(294, 290, "grey: the picture, where R⁽¹⁾ is near 0", 10, plot.MUTED)
     rows = list(found.sums().items())
     board.bars(752, 36, 130, rows, 2.4 * max(1.0, *(abs(v) for _, v in rows)), row_height=27)
     gap = abs(rows[1][1] - rows[0][1])

@@ -84,7 +84,7 @@ def digits(digit, target, method):
     limit, density = plot.limit_of(relevance, 0.998), _density()[target]
     board.text(244, 26, f"{label}: evidence for {target}", 12, bold=True, anchor="ls")
     board.picture(plot.signed_rgb(relevance, limit), 244, 36, 200)
-    board.scale(limit, 452, 46, 160)
+    board.scale(limit, 452, 44, 184, label="relevance")
     board.text(530, 26, f"ink density d{str(target).translate(str.maketrans('0123456789', '₀₁₂₃₄₅₆₇₈₉'))}", 12, bold=True, anchor="ls")
     share = (density - 0.1).nan_to_num()
     board.picture(plot.signed_rgb(share, 0.2), 530, 36, 160)
@@ -133,7 +133,7 @@ def flipping(flips, order, method, digit, replace):
     limit = plot.limit_of(relevance)
     board.text(20, 26, name, 12, bold=True, anchor="ls")
     board.picture(plot.signed_rgb(relevance, limit), 20, 36, 190)
-    board.scale(limit, 218, 46, 150)
+    board.scale(limit, 218, 44, 174, label="relevance")
     board.text(284, 26, f"{xs[k]} pixels changed", 12, bold=True, anchor="ls")
     board.picture(_rgb(pictures[k]), 284, 36, 190)
     board.text(284, 244, f"p({label}) = {own[k]:.2f}", 12, plot.COLORS[0], bold=True)
@@ -169,7 +169,7 @@ def truth(picture, method):
     limit = plot.limit_of(relevance, 0.995)
     board.text(340, 26, f"{shown}: relevance for {found.classes[label]}", 12, bold=True, anchor="ls")
     board.picture(plot.outlined(plot.signed_rgb(relevance, limit), mask, fine, (30, 30, 30)), 340, 36, 300)
-    board.scale(limit, 648, 46, 240)
+    board.scale(limit, 648, 44, 284, label="relevance")
     scores = {k: float(v) for k, v in evaluate.against_truth(relevance[None], mask[None]).items()}
     chance = float(mask.float().mean())
     for i, (measure, says) in enumerate((("mass", "of the positive relevance on the cause"),
@@ -177,14 +177,14 @@ def truth(picture, method):
         top = 46 + 86 * i
         word = "hit" if scores[measure] else "miss"
         name = {"mass": "relevance mass", "rank": "rank accuracy", "pointing": "pointing game"}[measure]
-        board.text(712, top, name, 11, plot.MUTED)
-        board.text(712, top + 15, word if measure == "pointing" else f"{scores[measure]:.0%}", 22, bold=True)
-        board.text(712, top + 46, says, 9, plot.MUTED)
+        board.text(720, top, name, 11, plot.MUTED)
+        board.text(720, top + 15, word if measure == "pointing" else f"{scores[measure]:.0%}", 22, bold=True)
+        board.text(720, top + 46, says, 9, plot.MUTED)
         if measure != "pointing":
-            board.rectangle(800, top + 22, 80, 12, plot.RULE)
-            board.rectangle(800, top + 22, 80 * scores[measure], 12, plot.COLORS[0])
-            board.line([(800 + 80 * chance, top + 18), (800 + 80 * chance, top + 38)], plot.INK, 1.5)
-    board.text(712, 318, f"chance {chance:.0%} (tick)", 10, plot.MUTED)
+            board.rectangle(808, top + 22, 80, 12, plot.RULE)
+            board.rectangle(808, top + 22, 80 * scores[measure], 12, plot.COLORS[0])
+            board.line([(808 + 80 * chance, top + 18), (808 + 80 * chance, top + 38)], plot.INK, 1.5)
+    board.text(720, 318, f"chance {chance:.0%} (tick)", 10, plot.MUTED)
     return board.jpeg()
 
 

@@ -34,6 +34,11 @@ def network(x1, x2, x3, bias):
     return board.jpeg()
 
 
+def _two(value):
+    """Two decimals everywhere, so that what is added up by hand agrees to a hundredth or two."""
+    return f"{value + 0.0:+.2f}".replace("-", "−").replace("−0.00", "0").replace("+0.00", "0")
+
+
 def _graph(board, left, title, values, edges, letter):
     board.text(left + 20, 24, title, 12.5, bold=True)
     chart = Chart(board, (left + 4, 50, 440, 370), (0, 440), (370, 0))
@@ -49,7 +54,7 @@ def _graph(board, left, title, values, edges, letter):
         (x0, y0), (x1, y1) = _PLACE[i], _PLACE[k]
         t = 0.36
         x, y = left + 4 + x0 + t * (x1 - x0), y0 + t * (y1 - y0)
-        text = number(value, True, 2)
+        text = _two(value)
         width = board.measure(text, 10.5) + 6
         board.rectangle(x - width / 2, y - 8, width, 16, "white")
         board.text(x, y, text, 10.5, plot.MUTED if abs(value) < 1e-12 else plot.INK, anchor="mm")
@@ -58,7 +63,7 @@ def _graph(board, left, title, values, edges, letter):
         chart.dot(x, y - 50, "#{:02x}{:02x}{:02x}".format(*shade), 24, plot.MUTED)
         ink = "white" if shade @ np.array([0.299, 0.587, 0.114]) < 140 else plot.INK
         board.text(left + 4 + x, y - 8, f"{letter}{'₀₁₂₃₄₅₆₇'[n]}", 10.5, ink, anchor="mm")
-        board.text(left + 4 + x, y + 8, number(values[n], True, 3), 10.5, ink, bold=True, anchor="mm")
+        board.text(left + 4 + x, y + 8, _two(values[n]), 10.5, ink, bold=True, anchor="mm")
 
 
 def demos():

@@ -128,11 +128,12 @@ class Explanation:
                 "Σ R⁽¹⁾ pixels": float(self.pixels.sum())}
 
 
-def explain(model, image, paint=None, share=descriptor_relevance, shuffle=None):
+def explain(model, image, paint=None, share=descriptor_relevance, shift=None):
     """The `Explanation` of a `bow.BagOfWords` for one image (1, H, W).
 
-    ``paint``: as in `pixel_relevance`.  ``share``: the function for R⁽²⁾.  ``shuffle``: a seed; the R⁽²⁾ then change
-    places at random within each window size, which keeps sums and smoothness and makes the map say nothing.
+    ``paint``: as in `pixel_relevance`.  ``share``: the function for R⁽²⁾.  ``shift``: a seed; the grids of R⁽²⁾ are then
+    moved round by a random part of the picture, a quarter to three quarters each way, what leaves on one side entering
+    on the other: sum, sizes and smoothness stay (but for the seam), and only the place is wrong.
     """
     vocabulary, machine = model.vocabulary, model.machine
     maps = bow.integral_maps(image[None])
@@ -141,32 +142,36 @@ def explain(model, image, paint=None, share=descriptor_relevance, shuffle=None):
     exact = machine.kernel in bow.SUM_DECOMPOSABLE
     words = (exact_relevance if exact else taylor_relevance)(machine, x)
     local = [share(words[part], each, model.p) for part, each in zip(machine.parts, m, strict=True)]
-    if shuffle is not None:
-        generator = torch.Generator().manual_seed(shuffle)
-        local = [R[torch.randperm(len(R), generator=generator)] for R in local]
+    if shift is not None:
+        parts = 0.25 + 0.5 * torch.rand(2, generator=torch.Generator().manual_seed(shift))
+        grids = [bow.grid(image.shape[1:], window) for window in vocabulary.windows]
+        local = [R.view(at).roll([int(side * part) for side, part in zip(at, parts, strict=True)], (0, 1)).flatten()
+                 for R, at in zip(local, grids, strict=True)]
     pixels = sum(pixel_relevance(R, image.shape[1:], w, paint) for R, w in zip(local, vocabulary.windows, strict=True))
     return Explanation(float(machine(x[None])[0]), machine.bias, x, words, tuple(local), pixels)
 
 
-def relevance_maps(model, images, **options):
-    """R⁽¹⁾ of every image (N, 1, H, W) → (N, H, W); ``options`` as of `explain`."""
+def relevance_maps(model, images, shift=None, **options):
+    """R⁽¹⁾ of every image (N, 1, H, W) → (N, H, W); ``options`` as of `explain`, ``shift`` the first image's seed."""
     from tqdm.auto import tqdm
 
-    return torch.stack([explain(model, image, **options).pixels
-                        for image in tqdm(images, "relevance", leave=False, disable=len(images) < 300)])
+    bar = tqdm(images, "relevance", leave=False, disable=len(images) < 300)
+    seeds = (None if shift is None else shift + i for i in range(len(images)))
+    return torch.stack([explain(model, image, shift=s, **options).pixels for image, s in zip(bar, seeds, strict=True)])
 
 
 @functools.cache
-def located(mapping="rank", kernel="intersection", p=1.0, shuffle=None, label=None, n=150):
+def located(mapping="rank", kernel="intersection", p=1.0, shift=None, label=None, n=150):
     """`where_relevance_is` for the course's model on ``n`` test pictures of `data.shapes`, computed once.
 
-    ``label``: leave out the pictures of circles (1) or of polygons (0).
+    ``label``: leave out the pictures of circles (1) or of polygons (0).  ``shift``: see `explain`; each picture has
+    a seed of its own, from this one on.
     """
     from ..data import shapes
 
     test = shapes(n, split="test")
     test = test if label is None else test[test.labels == label]
-    return where_relevance_is(relevance_maps(bow.trained(mapping, kernel, p), test.images, shuffle=shuffle), test)
+    return where_relevance_is(relevance_maps(bow.trained(mapping, kernel, p), test.images, shift), test)
 
 
 def where_relevance_is(heat, data):
