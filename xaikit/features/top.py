@@ -69,7 +69,7 @@ def _strongest(model, layer, unit, images, k, batch_size, fill, crop):
             kept.add(first, pictures, maps.to(pictures.device)[:, list(units)])
     if kept is None:
         raise ValueError("there are no pictures: nothing to choose from")
-    return kept.top(layer, single=isinstance(unit, numbers.Integral))
+    return kept.top(layer, single=isinstance(unit, numbers.Integral) or torch.is_tensor(unit) and unit.dim() == 0)
 
 
 class _Kept:
@@ -102,7 +102,11 @@ class _Kept:
     def _cut(self, pictures, order, first):
         """Take over the patches that stay, and cut those that are new."""
         height, width = pictures.shape[2:]
-        h, w = (height, width) if self.field is None or self.field.whole else self.field.size
+        whole = self.field is None or self.field.whole
+        h, w = (height, width) if whole else self.field.size
+        if self.patches is not None and self.patches.shape[2:] != (pictures.shape[1], h, w):
+            raise ValueError(f"the pictures are of several sizes: {tuple(self.patches.shape[2:])} and, from picture {first} on, "
+                             f"{tuple(pictures.shape[1:])}")
         old = order < self.boxes.shape[1]
         boxes, patches = self.boxes.new_zeros(*order.shape, 4), pictures.new_full((*order.shape, pictures.shape[1], h, w), self.fill)
         if old.any():
@@ -110,7 +114,6 @@ class _Kept:
             patches[u, r], boxes[u, r] = self.patches[u, order[old]], self.boxes[u, order[old]]
         for u, r in (~old).nonzero().tolist():
             picture, at = pictures[self.indices[u, r] - first], self.positions[u, r].tolist()
-            whole = self.field is None or self.field.whole
             (y0, y1), (x0, x1) = ((0, h), (0, w)) if whole else self.field.box(*at)
             top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)
             patches[u, r, :, top - y0:bottom - y0, left - x0:right - x0] = picture[:, top:bottom, left:right]
@@ -128,7 +131,8 @@ def check_units(layer, unit, maps):
         raise ValueError(f"layer {layer!r} gives no units: its output is {tuple(getattr(maps, 'shape', ()))}, needed is (N, units, …)")
     if unit is None:
         return tuple(range(maps.shape[1]))
-    units = (unit,) if isinstance(unit, numbers.Integral) else tuple(unit.tolist() if torch.is_tensor(unit) else unit)
+    unit = unit.tolist() if torch.is_tensor(unit) else unit
+    units = tuple(unit) if hasattr(unit, "__iter__") else (unit,)
     if not units:
         raise ValueError("no unit was asked for")
     for u in units:
