@@ -156,7 +156,8 @@ pd.DataFrame({name: {"iterations": len(run.history) - 1, "objective": round(floa
 
 # %% [markdown]
 # **What to see.** All three end within one per cent of each other (grey line), as they must where $p=1$ makes the problem
-# convex. But the continuation needs many steps for that: while $\beta$ is small, $x$ is far from $z$, and
+# convex. The right curve is this machine's time, and so another one each time the notebook is run; the table counts
+# iterations. The continuation needs many of them: while $\beta$ is small, $x$ is far from $z$, and
 # when it is large, $z$ moves little, so that $\beta$ must grow slowly. With a few steps it stops well above the others. FISTA, of 2009, is simply better for $p=1$. For $p<1$ momentum may climb, and there are many minima; which one is reached depends
 # on the way. Below, ISTA's are the lower ones. The continuation begins with a loose tie and a high bar for every stroke; it ends
 # with very few strokes, and more of the picture left over:
@@ -328,7 +329,8 @@ plot.describe(fig, "Left: the share of switches that move falls to a few per tho
 
 # %% [markdown]
 # **What to see.** The switches settle. From zero, the first step decides nearly all of them, for then $z$ is proportional to $R^\top y$ and
-# whoever leads keeps the lead: the others in its block are set back to 0 each time. From noise it takes some tens of steps. The rest that still moves belongs to blocks whose value is almost 0.
+# whoever leads keeps the lead: the others in its block are set back to 0 each time. From noise it takes some tens of steps
+# (from much noise fewer move at first: it is larger than what a step changes). The rest that still moves belongs to blocks whose value is almost 0.
 # So “settle” is no global optimum: other starts end with other switches.
 #
 # **Filters of both layers.** The second layer's are shown as the paper does: the strongest activation over all pictures, alone down to the pixels with *its* switches.

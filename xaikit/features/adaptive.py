@@ -103,7 +103,7 @@ def infer(y, filters, switches=(), size=(2, 2, 2), lam=2.0, steps=20, beta=None,
     import pandas as pd
 
     with torch.no_grad():
-        start = project(y, filters, switches)
+        start = project(y, filters, switches) if z is None or beta is None else z
         beta = beta or 1 / (lam * _norm(start, filters, switches))
         z = torch.zeros_like(start) if z is None else z
         residual, rows, before = paint(z, filters, switches) - y, [], None
