@@ -204,8 +204,10 @@ demos.get("02/price").show()
 # **Setting.** Gaussian noise of deviation 0.1 on the middles of the four photographs; sixteen filters or atoms of 9 × 9 each, both
 # learned on those photographs. Convolutional code: λ varies, $z_0$ has the low frequencies. Patches (scikit-learn's
 # `MiniBatchDictionaryLearning`, orthogonal matching pursuit): $k$ atoms for each patch, the mean of the patch has the low
-# frequencies; either one patch at every pixel, averaged, or patches side by side. The peak signal-to-noise ratio (PSNR) is
-# $-10\log_{10}$ of the mean squared error, in decibels.
+# frequencies; either one patch at every pixel, averaged, or patches side by side.
+#
+# **Formula.** What comes out, $\hat y$, is compared with the clean picture $y$ of $M$ pixels with values in $[0,1]$ by the
+# *peak signal-to-noise ratio*, in decibels: $\mathrm{PSNR}=-10\log_{10}\big(\tfrac1M\|\hat y-y\|^2\big)$.
 
 # %%
 denoised = features.photo_codes.denoising()
