@@ -79,7 +79,8 @@ def test_every_objective_on_every_layer_grows_and_a_unit_beyond_the_last_is_the_
     ascent = after(12, layer=layer, objective=objective, unit=63, written="pixels")
     first, last = ascent.course[0][1], ascent.course[-1][1]
     assert last > first and ascent.goal.unit == min(63, ascent.goal.count - 1)
-    units, classes = dict(ascent.at.model.named_modules())[ascent.layer].weight.shape[0], len(ascent.at.classes)
+    classes = len(ascent.at.classes)
+    units = dict(ascent.at.model.named_modules())[ascent.layer].weight.shape[0]
     assert ascent.goal.count == {"layer": 1, "direction": classes, "class": classes}.get(objective, units)
     again = after(12, layer=layer, objective=objective, unit=ascent.goal.unit)
     assert torch.equal(again.x, ascent.x), "clamped is the same walk"

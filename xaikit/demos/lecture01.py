@@ -52,8 +52,8 @@ def prior(network):
 
 @functools.cache
 def said(network, scaled=True):
-    """What each layer says of every real picture, in one pass: {layer: (at the best place (N, U), the mean (N, U),
-    the root mean square (N,))}."""
+    """What each layer says of every real picture, in one pass: {layer: (at the best place (N, U), the mean
+    (N, U), the root mean square (N,))}."""
     at = setting(network)
     parts = {layer: [] for layer in at.layers}
     for batch in (at.scaled if scaled else at.images).split(64):
@@ -252,13 +252,13 @@ def demos():
     return [
         Demo("01", "01", "What a unit looks for, while one watches", live,
              {"layer": Toggle(layers, "digits-cnn/2", "layer"), "unit": Slider(0, 63, 7, label="unit, class"),
-              "objective": Toggle({v: k for k, v in OBJECTIVES.items()}, "neuron", "what grows"),
+              "objective": Toggle({v: k for k, v in OBJECTIVES.items()}, "neuron", "objective"),
               "written": Toggle({"pixels": "pixels", "Fourier": "Fourier", "learned prior": "prior"},
                                 label="written as"),
+              "start": Slider(0, 9, 0, label="start"),
               "l2": Check(False, "L2 penalty instead of a fixed norm"),
               "variation": Check(False, "total variation penalty"),
-              "blur": Check(False, "blur"), "shake": Check(False, "shift, turn, scale"),
-              "start": Slider(0, 9, 0, label="random start")},
+              "blur": Check(False, "blur"), "shake": Check(False, "shift, turn, scale")},
              "Press play, then pick another unit: the walk uphill starts anew. Without a regulariser the "
              "picture beats every real one by far (blue number) and is fine grain (orange number). Add one "
              "regulariser at a time, then several. Which of them does not lower the orange number, and what "

@@ -155,7 +155,8 @@ def _progress(images, batch_size):
             raise ValueError(f"images are (N, C, H, W), not {tuple(images.shape)}")
         count, images = len(images), images.split(batch_size) if len(images) else ()
     first = 0
-    with tqdm(total=count, desc="top patches", unit="picture", delay=2, leave=False) as bar:
+    single = count is not None and count <= batch_size  # no bar for one batch: it would come and go at once
+    with tqdm(total=count, desc="top patches", unit="picture", delay=2, leave=False, disable=single) as bar:
         for pictures in _batches(images, batch_size):
             if not pictures.is_floating_point():
                 raise TypeError(f"pictures are {pictures.dtype}; a network takes floating point: x / 255")
