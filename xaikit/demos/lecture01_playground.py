@@ -9,7 +9,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 from torch import nn
 
 from .. import plot
@@ -70,7 +70,8 @@ class Playground:
         self.steps = 0
         self.dots = _dots(self.train, self.test)
         self.rows = torch.empty(0, dtype=torch.long)
-        self.losses = [self.measure()[:3]]
+        self.now = self.measure()
+        self.losses = [self.now[:3]]
 
     def layers(self, x):
         """What every layer says of points (N, 2): one (N, units) per hidden layer, and the output (N, 1) before its sigmoid."""
@@ -92,7 +93,8 @@ class Playground:
             self.optimizer.step()
             self.steps += 1
             if self.steps % EVERY == 0:  # however many steps are asked for at once
-                self.losses.append(self.measure()[:3])
+                self.now = self.measure()
+                self.losses.append(self.now[:3])
 
     @torch.no_grad()
     def measure(self):
@@ -115,13 +117,14 @@ class Playground:
         board = _furniture(len(hidden), len(hidden[0])).copy()
         places = _places(len(hidden), len(hidden[0]))
         weights = [linear.weight.detach().numpy() for linear in self.linears]
+        inks = ImageColor.getrgb(plot.AGAINST), ImageColor.getrgb(plot.FOR)
         for (left, right), weight in zip(zip(places, [*places[1:], [(RIGHT, MIDDLE - UNIT / 2)]], strict=True),
                                          weights, strict=True):
-            for (x0, y0), column in zip(left, weight.T, strict=True):
+            for (x0, y0), column in zip(left, weight.T.tolist(), strict=True):
                 for (x1, y1), w in zip(right, column, strict=True):
                     if abs(w) > 0.05:
-                        board.draw.line([(SCALE * v) for v in (x0 + UNIT, y0 + UNIT / 2, x1, y1 + UNIT / 2)],
-                                  plot.FOR if w > 0 else plot.AGAINST, min(round(SCALE * abs(w)) + 1, 8))
+                        board.draw.line([SCALE * v for v in (x0 + UNIT, y0 + UNIT / 2, x1, y1 + UNIT / 2)],
+                                        inks[w > 0], min(round(SCALE * abs(w)) + 1, 8))
         side, values = SCALE * UNIT, np.linspace(-1, 1, 256)
         sheet = _coloured(np.concatenate([_inputs(), *hidden]).reshape(-1, GRID), values, side, Image.Resampling.NEAREST)
         for i, (x, y) in enumerate(p for column in places for p in column):
@@ -139,8 +142,8 @@ class Playground:
     def _curve(self, board):
         """The two losses so far, from 0 to 1 nat, and the numbers of now."""
         x, y, width, height = RIGHT, TOP + SIDE + 26, SIDE, 74
-        step, train, test, right = self.measure()
-        table = np.array([*self.losses[::max(1, len(self.losses) // 240)], (step, train, test)])
+        step, train, test, right = self.now if self.now[0] == self.steps else self.measure()
+        table = np.array([*self.losses[::max(1, len(self.losses) // 120)], (step, train, test)])
         across = x + width * table[:, 0] / max(step, 1)
         for values, color in ((table[:, 1], plot.COLORS[0]), (table[:, 2], plot.COLORS[1])):
             down = y + height * (1 - values.clip(0, 1))
