@@ -41,3 +41,30 @@ def test_the_playground_plays_in_the_app(page, served, tmp_path):  # noqa: F811
     page.screenshot(path=tmp_path / "playground.png")
     assert outside(page) == [] and errors == []
     print(f"playground: {shown / 3:.0f} pictures a second; screenshots in {tmp_path}")
+
+
+@needs_browser
+def test_the_picture_forms_and_another_unit_starts_anew(page, served, tmp_path):  # noqa: F811
+    errors = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(served("serve.demo('01', browser=False, port=18897)"), timeout=120_000)
+    image = page.locator("img.widget-image")
+    image.wait_for(timeout=120_000)
+    page.wait_for_timeout(1000)
+    start = image.screenshot()
+    page.get_by_role("button", name="▶ play").first.click()
+    page.get_by_role("button", name="pause").wait_for(timeout=5000)
+    page.get_by_role("button", name="▶ play").wait_for(timeout=90_000)  # it ends by itself
+    page.wait_for_timeout(500)
+    grown = image.screenshot()
+    assert grown != start
+    page.locator(".noUi-handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1500)
+    other = image.screenshot()
+    assert other not in (start, grown) and page.evaluate(COUNT, 500) == 0, "a new start, not playing"
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(1500)
+    assert image.screenshot() == start, "the same settings start the same"
+    page.screenshot(path=tmp_path / "forming.png")
+    assert outside(page) == [] and errors == []
