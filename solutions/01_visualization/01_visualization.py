@@ -27,12 +27,15 @@
 # | **Sources** | Erhan, Bengio, Courville, Vincent 2009, *Visualizing Higher-Layer Features of a Deep Network*; Simonyan, Vedaldi, Zisserman 2014, *Deep Inside Convolutional Networks*; Olah, Mordvintsev, Schubert 2017, *Feature Visualization* |
 
 # %%
+import copy
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown, display
 
-from xaikit import claims, data, demos, features, plot, widgets, zoo
+from xaikit import attribution, claims, data, demos, features, hooks, plot, zoo
 from xaikit.demos import lecture01_playground as playground
 from xaikit.errors import OfflineError
 from xaikit.exercises import answer, check
@@ -86,12 +89,330 @@ pd.DataFrame(rows).T.style.format("{:.0%}").set_caption("test points right, two 
 
 # %% [markdown]
 # ## 1 · First-layer filters are pictures
+#
+# **Claim.** In the first layer nothing has to be searched for: a unit's weights *are* a picture, the one that it answers to most strongly.
+#
+# **Formula.** A first-layer unit computes $w\cdot x+b$. Among all inputs of length $\rho$ this is largest at $x^*=\rho\,w/\lVert w\rVert$, by the
+# Cauchy–Schwarz inequality. So draw $w$: red where a bright pixel raises the unit, blue where it lowers it.
+#
+# A layer also holds units that are good for nothing. Three things to count:
+#
+# * **dead**: the unit is at or below 0 for every training picture, so that nothing leaves its ReLU and no gradient comes back,
+# * **duplicate**: its filter has a cosine above 0.9 with another unit's filter,
+# * **grain**: the share of the filter's energy in waves faster than half the Nyquist frequency. (The Nyquist frequency, half a cycle per pixel, is the
+#   fastest wave that pixels can hold.) Random numbers have a share of about 0.8, something smooth has little.
+
+# %%
+show_source(features.fast_share)
+
+# %% [markdown]
+# Twenty-four of the 192 units of `digits-mlp`, sorted by their grain (the number behind the unit's): the eight smoothest, eight from the middle, the eight grainiest.
+
+# %%
+cnn, mlp, scenes_cnn = (zoo.load(name) for name in ("digits-cnn", "digits-mlp", "scenes-cnn"))
+train, scenes = data.digits(split="train"), data.scenes(n=600, seed=5)
+
+
+def filters_of(network):
+    """The first layer's weights as pictures (units, C, k, k)."""
+    w = next(p for p in network.parameters() if p.dim() > 1).detach()
+    return w.view(len(w), 1, 28, 28) if w.dim() == 2 else w
+
+
+w = filters_of(mlp)
+grain = features.fast_share(w)
+highest = features.responses(mlp, "1", train.images).amax(0)  # of each unit over all training pictures, before the ReLU
+by_grain = grain.argsort()
+shown = [*by_grain[:8].tolist(), *by_grain[92:100].tolist(), *by_grain[-8:].tolist()]
+axes = plot.grid([w[u] for u in shown], columns=8, signed=True, size=1.15,
+                 titles=[f"{u}: {grain[u]:.2f}" + (" dead" if highest[u] <= 0 else "") for u in shown])
+plot.describe(axes[0], "Three rows of eight first-layer filters of digits-mlp, red and blue, sorted by grain: smooth strokes and patches in the first row, "
+                       "strokes under some noise in the second, and nothing but noise in the last, where nearly all are marked as dead.")
+
+# %%
+def nearest_other(w):
+    """The cosine of each filter with the most similar of the others."""
+    unit = torch.nn.functional.normalize(w.flatten(1), dim=1)
+    return (unit @ unit.T).fill_diagonal_(-1).amax(1)
+
+
+table = {}
+for name, network, layer, pictures in (("digits-mlp", mlp, "1", train.images), ("digits-cnn", cnn, "features.0", train.images),
+                                       ("scenes-cnn", scenes_cnn, "features.0", scenes.images)):
+    w, top = filters_of(network), features.responses(network, layer, pictures).transpose(0, 1).flatten(1).amax(1)
+    rival = torch.randn(w.shape, generator=torch.Generator().manual_seed(0))
+    table[name] = {"units": len(w), "pixels": w[0].numel(), "dead": (top <= 0).sum().item(), "duplicates": (nearest_other(w) > 0.9).sum().item(),
+                   "largest cosine": nearest_other(w).max().item(), "… of random filters": nearest_other(rival).max().item(),
+                   "median grain": features.fast_share(w).median().item(), "… of random": features.fast_share(rival).median().item()}
+pd.DataFrame(table).T.style.format("{:.0f}", subset=["units", "pixels", "dead", "duplicates"]).format(
+    "{:.2f}", subset=["largest cosine", "… of random filters", "median grain", "… of random"])
+
+# %%
+dead = highest <= 0
+without = {"as it is": torch.zeros_like(dead), "without the dead units": dead, "without as many living ones": torch.tensor(
+    np.isin(np.arange(len(dead)), np.random.default_rng(0).choice(np.flatnonzero(~dead), int(dead.sum()), replace=False)))}
+test, right = data.digits(split="test"), {}
+for name, gone in without.items():
+    with torch.no_grad(), hooks.edit(mlp, {"2": lambda y, gone=gone: y.index_fill(1, gone.nonzero().flatten(), 0.0)}):  # behind the ReLU
+        right[name] = (mlp(test.images).argmax(1) == test.labels).float().mean().item()
+print(f"dead among the grainiest {int(dead.sum())}: {dead[by_grain[-int(dead.sum()):]].float().mean():.0%}, among the others: "
+      f"{dead[by_grain[:-int(dead.sum())]].float().mean():.0%}")
+pd.Series(right).map("{:.1%}".format).rename("test digits right").to_frame()
+
+# %% [markdown]
+# **What to see.** The first row shows what the network looks for: a stroke here, an empty place there. The last row looks like the random numbers that every filter
+# began with, and that is what it is: nearly all of these units are dead. A step of training may push a unit below 0 for every picture; from then on no gradient reaches
+# it, and its noise stays for good. So one look at the filters finds the dead units, and taking them out changes no answer: nothing ever came from them.
+#
+# No two filters are duplicates, though in the dense network some are far more alike than random ones would be. For the 5 × 5 filters of the convolutional networks the random
+# column warns: with 25 numbers a cosine of 0.6 comes by chance. A filter that small is hardly a picture either. For such units we need another way of looking.
+#
+# **To try.** Copy a filter over another one, set a bias to −100, and see whether the counts find it:
+
+# %%
+planted = copy.deepcopy(mlp)
+with torch.no_grad():
+    planted[1].weight[7] = planted[1].weight[11] + 0.02 * torch.randn(784, generator=torch.Generator().manual_seed(0))
+    planted[1].bias[13] = -100
+found = features.responses(planted, "1", train.images).amax(0) <= 0
+print("duplicates:", (nearest_other(filters_of(planted)) > 0.9).nonzero().flatten().tolist(), "· newly dead:", (found & ~dead).nonzero().flatten().tolist())
 
 # %% [markdown]
 # ## 2 · The patches a unit likes best
+#
+# **Claim.** For a unit anywhere in a network, the training pictures hold an answer already: look up which of them excite it most. A convolutional unit sees only part of each; cut this part out.
+#
+# **Formula.** Along one axis the unit at place $p$ of a layer's map sees the pixels $\text{start}+p\cdot\text{stride}$ to $\text{start}+p\cdot\text{stride}+\text{size}-1$,
+# its **receptive field**. For the input itself size and stride are 1, start is 0. The rest follows layer by layer (Araujo, Norris, Sim 2019), and is yours to find:
+
+# %% [markdown]
+# ### Exercise 1.1 — the receptive field of a stack ★★☆ · 10 min · 2 points
+#
+# A unit of a deep layer sees a box of pixels, its *receptive field*. Along one axis of the picture, the unit at place $p$ of a layer's map sees the pixels
+#
+# $$\text{start}+p\cdot\text{stride}\ \ldots\ \text{start}+p\cdot\text{stride}+\text{size}-1 .$$
+#
+# Pixels are counted from 0; a negative start lies in the padding, before the picture.
+#
+# Write `stack_field(layers)`. `layers` is a whole-number tensor (L, 4), one row for each convolution or pooling, the first layer first:
+# its kernel $k$ (number of places under it), its stride $s$, its padding $q$ (places added on each side) and its dilation $d$ (distance of neighbouring places under the kernel, 1 as usual).
+# Return `size, stride, start` of the *last* layer's units, three whole numbers in this order.
+#
+# *Example.* Kernel 3, padding 1, then pooling 2 with stride 2: `stack_field(torch.tensor([[3, 1, 1, 1], [2, 2, 0, 1]]))` gives `4, 2, -1`. Place 0 of the pooled map sees the
+# pixels −1 … 2, place 1 sees 1 … 4.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-1.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def stack_field(layers):
+    """The receptive field of a stack on one axis.  layers (L, 4): k, s, q, d of each → size, stride, start"""
+    ### BEGIN SOLUTION
+    size, stride, start = 1, 1, 0
+    for k, s, q, d in layers.tolist():
+        size += d * (k - 1) * stride  # by the stride so far, that of the layer below
+        start -= q * stride
+        stride *= s
+    return size, stride, start
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-1.1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("1.1", stack_field)
+
+
+# %% [markdown]
+# The library follows one forward pass, and so it also knows branches, concatenations and residual blocks. Is it right? There is a test that needs no formula: the gradient of one unit with respect
+# to the picture can only be nonzero inside its field, and with random weights it is nonzero up to the field's edges.
+
+# %%
+def seen(network, layer, shape):
+    """Rows of the picture on which the unit in the middle of the layer's map depends: measured with random weights, all positive, and 64 pictures."""
+    network, generator = copy.deepcopy(network), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.copy_(torch.rand(p.shape, generator=generator) * (p.dim() > 1))
+    x = torch.rand(64, *shape, generator=generator).requires_grad_()
+    with hooks.record(network, layer, stop=True) as acts:
+        network(x)
+    middle = acts[layer].shape[2] // 2
+    gradient, = torch.autograd.grad(acts[layer][:, :, middle, middle].sum(), x)
+    rows = gradient.abs().sum((0, 1, 3)).nonzero()
+    return middle, f"{rows.min()} … {rows.max()}"
+
+
+rows = {}
+for name, network, shape in (("digits-cnn", cnn, (1, 28, 28)), ("scenes-cnn", scenes_cnn, (3, 64, 64))):
+    for layer in [n for n, m in network.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.MaxPool2d)]:
+        field, (middle, measured) = features.receptive_field(network, layer), seen(network, layer, shape)
+        first, end = field.box(middle, middle)[0]
+        rows[name, layer] = {"size": field.size[0], "stride": field.stride[0], "start": field.start[0], "place": middle,
+                             "sees rows": f"{first} … {end - 1}", "of these in the picture": f"{max(first, 0)} … {min(end, shape[1]) - 1}", "measured": measured}
+table = pd.DataFrame(rows).T
+print(f"computed and measured agree in {(table['of these in the picture'] == table['measured']).sum()} of {len(table)} layers")
+table
+
+# %% [markdown]
+# **What to see.** Size and stride grow together, and quickly: the fields of `scenes-cnn`'s last layer are larger than the picture, and much of them lies in the padding.
+
+# %% [markdown]
+# ### Exercise 1.2 — top-k patches ★★☆ · 12 min · 2 points
+#
+# Show a unit by the patches of pictures that it likes best. Write `strongest_patches(maps, images, k, size, stride, start)`:
+#
+# - `maps` (N, h, w) holds the unit's activations on N pictures, at h × w places; they can be negative, and no two are equal,
+# - `images` (N, H, W) are these pictures, in grey,
+# - `size`, `stride`, `start` (whole numbers) are the unit's receptive field, as in Exercise 1.1, the same for rows and columns: the unit at row $r$, column $c$ of its map sees the
+#   `size` × `size` box whose first pixel is row $\text{start}+r\cdot\text{stride}$, column $\text{start}+c\cdot\text{stride}$.
+#
+# Each picture counts by its strongest place only, so that no picture is shown twice. Take the `k` ≤ N pictures that are highest there, the strongest first, and cut out the box of that place.
+# Where a box reaches over the border of the picture, put 0. Return a tensor (k, size, size).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-1.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def strongest_patches(maps, images, k, size, stride, start):
+    """The k best patches of a unit, strongest first.  maps (N, h, w), images (N, H, W) → (k, size, size)"""
+    ### BEGIN SOLUTION
+    best, place = maps.flatten(1).max(1)  # one place from each picture
+    border = size + abs(start)
+    padded = torch.nn.functional.pad(images, [border] * 4)  # zeros all round, so that no box ends outside
+    patches = []
+    for n in best.argsort(descending=True)[:k].tolist():
+        row, column = divmod(place[n].item(), maps.shape[2])
+        top, left = border + start + stride * row, border + start + stride * column
+        patches.append(padded[n, top:top + size, left:left + size])
+    return torch.stack(patches)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-1.2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("1.2", strongest_patches)
+
+
+# %% [markdown]
+# For a data set that does not fit into memory `features.top_patches` goes through it once, batch by batch, and keeps for every unit only the best so far. Four layers of `scenes-cnn`, in each the four units
+# with the largest activations, one a row, strongest first; black is outside the picture:
+
+# %%
+fig, axes = plot.subplots(2, 2, size=(9.6, 8.0))
+for ax, layer in zip(axes.flat, ("features.3", "features.6", "features.9", "features.12"), strict=True):
+    top = features.top_patches(scenes_cnn, layer, None, scenes, k=5)
+    units = top.activations[:, 0].argsort(descending=True)[:4].tolist()
+    sheet = torch.nn.functional.pad(top.patches[units], [max(1, top.field.size[0] // 16)] * 4, value=1.0)  # a white frame round each
+    ax.imshow(plot.pixels(sheet.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)))
+    ax.set_title(f"{layer}: {top.field.size[0]} × {top.field.size[1]} pixels; units {', '.join(map(str, units))}")
+    ax.axis("off")
+plot.describe(fig, "Four sheets of patches from small landscapes, for four layers; in each four rows, the units, of five patches. In the two lower layers edges of roofs, "
+                   "crowns against walls, pointed trees, gables; further up houses and groups of trees; in the last layer whole pictures with or without houses.")
+plt.show()
+
+# %% [markdown]
+# **What to see.** Five patches of a unit are mostly of one kind: an edge between crown and wall, the gable of a roof, a pointed tree. With depth the kinds become nameable, and the fields so large that they hold nearly everything: in the
+# last sheet one can no longer say *which part* of the patch the unit answers to. That question belongs to lectures 02 to 04. And beware of the best five: they show what a unit likes *most*, in the pictures we happen to have. A unit may also like other things somewhat less.
+#
+# **Try it.** Choose a layer and move through its units. Which units can you name in one word? How do the patches of the class scores differ?
+
+# %% tags=["demo"]
+demos.get("01/patches").show()
 
 # %% [markdown]
 # ## 3 · Activation maximisation: one answer or many?
+#
+# **Claim.** One can also ask without any data: which of *all* pictures excites the unit most? (Erhan et al. 2009.)
+#
+# **Formula.** For the unit's activation $a(x)$, a linear function of the layer below in the simplest case, larger pictures simply give larger values. So fix the length:
+#
+# $$x^*=\arg\max_{x:\ \lVert x\rVert=\rho} a(x).$$
+#
+# Begin at random; take a step of length $\eta$ along the gradient; scale back to length $\rho$; repeat. We take $a$ *before* the ReLU: behind it a unit that is off has gradient 0, and the search would never start.
+
+# %% [markdown]
+# ### Exercise 1.3 — one step of norm-constrained ascent ★★☆ · 8 min · 2 points
+#
+# Write `ascent_step(f, x, rho, eta)`, one step of the search for the input of norm $\rho$ that makes $f$ largest. For each row $x$ of the batch, with $g=\nabla f(x)$,
+#
+# $$x\ \leftarrow\ \rho\,\frac{x+\eta\,g/\|g\|}{\big\|x+\eta\,g/\|g\|\big\|}\,.$$
+#
+# `f` maps a tensor (N, D) to (N,), each row by itself, and can be differentiated; `x` is (N, D); `rho` and `eta` are positive numbers: the radius of the sphere and the length of the step. $\|\cdot\|$ is the Euclidean
+# norm of one row. Return the new `x` (N, D), and leave the old one as it was.
+#
+# *Example.* With $f(x)=x_2$, $\rho=1$ and $\eta=1$ the row $(1,0)$ becomes $(1,1)/\sqrt2\approx(0.71,0.71)$.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-1.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def ascent_step(f, x, rho, eta):
+    """One step uphill, of length η, and back to ‖x‖ = ρ, row by row.  f takes (N, D), x (N, D) → (N, D)"""
+    ### BEGIN SOLUTION
+    x = x.detach().clone().requires_grad_(True)
+    gradient = torch.autograd.grad(f(x).sum(), x)[0]
+    x = x.detach() + eta * gradient / gradient.norm(dim=1, keepdim=True)
+    return rho * x / x.norm(dim=1, keepdim=True)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-1.3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("1.3", ascent_step)
+
+
+# %% [markdown]
+# Your step (the library's if the check did not pass) for the score of class 3 of `digits-cnn`: nine random starts, 80 steps each.
+
+# %%
+step, rho = answer("1.3"), train.images.flatten(1).norm(dim=1).mean().item()  # the average length of a digit
+score = lambda x: cnn(x.view(-1, 1, 28, 28))[:, 3]
+x = torch.rand(9, 784, generator=torch.Generator().manual_seed(0))
+x, curve = rho * x / x.norm(dim=1, keepdim=True), []
+for i in range(80):
+    with torch.no_grad():
+        curve.append(score(x))
+    x = step(score, x, rho, 0.1 * rho * (1 - i / 80))
+curve, best = torch.stack(curve, 1), features.top_images(cnn, "head", 3, train, k=1)
+fig, ax = plot.subplots(size=(4.6, 2.7))
+ax.plot(curve.T, color=plot.COLORS[0], lw=1)
+ax.axhline(best.activations.item(), color=plot.COLORS[1], ls="--", lw=1.2, label="the best training digit")
+ax.set(xlabel="step", ylabel="score of class 3")
+ax.legend(loc="upper left", bbox_to_anchor=(0.3, 0.6))
+plot.describe(fig, "Nine curves rise steeply within twenty steps and level off at different heights, all far above a dashed line for the best training digit.")
+axes = plot.grid(x.view(-1, 28, 28), columns=9, size=1.0, signed=True, titles=[f"{v:.0f}" for v in curve[:, -1]])
+plot.describe(axes[0], "Nine pictures of slanted red and blue stripes, similar in direction but not in place; their scores differ.")
+plt.show()
+
+# %% [markdown]
+# **What to see.** Every start ends far above the best of 1,347 training digits; none of the pictures looks like a 3. The stripes cover the picture because this network *averages* its last map over
+# all places before it scores: the stroke that speaks most for a 3 speaks again at every place. So the picture tells us how the network computes, not what a 3 is.
+#
+# **As numbers**, for every unit of every layer: is the found picture really better than the best picture in the data? To be fair, it gets that picture's length.
+
+# %%
+rows = {}
+for layer in ("features.0", "features.3", "features.6", "head"):
+    best = features.top_images(cnn, layer, None, train, k=1)
+    n, lengths = len(best.units), best.patches[:, 0].flatten(1).norm(dim=1)
+    found = features.maximize(cnn, features.neuron(layer, torch.arange(n)), (1, 28, 28), n=n, steps=64, norm=lengths)
+    real = best.activations[:, 0]
+    rows[layer] = {"units": n, "at least the best picture": (found.values >= real).float().mean().item(),
+                   "times as high, median": (found.values / real)[real > 0.1].median().item()}
+    if layer == "features.6":
+        pictures = best.patches[:8, 0], found.images[:8]
+display(pd.DataFrame(rows).T.style.format({"units": "{:.0f}", "at least the best picture": "{:.0%}", "times as high, median": "{:.1f}"}))
+axes = plot.grid([*pictures[0], *pictures[1]], columns=8, size=1.1, signed=[False] * 8 + [True] * 8, titles=[f"unit {u}" for u in range(8)] + [""] * 8)
+plot.describe(axes[0], "Two rows for eight units of features.6: the best training digits above, and below the maxima under the same norm, patterns of red and blue in a square field in the middle.")
+
+# %% [markdown]
+# **What to see.** The best real picture of a unit says *where in the data* it is high, the maximum says *what it computes*: small red and blue patterns that no digit has. They fill only the
+# middle of the picture, the receptive field of the unit in the middle of the map; outside nothing pulls, and the noise of the start shrinks away as the length is spent inside.
+#
+# **Is it one picture?** The paper's “very surprising” finding is that for a given unit the search ends at one and the same picture from any start. As a number, for eight units of three layers: the mean cosine similarity between the answers from five starts.
+
+# %%
+rows = {}
+for name, layer, units in (("digits-cnn, features.0", "features.0", range(8)), ("digits-cnn, features.6", "features.6", range(8)), ("digits-cnn, class scores", "head", range(8))):
+    index = torch.tensor(units).repeat_interleave(5)
+    found = features.maximize(cnn, features.neuron(layer, index), (1, 28, 28), n=len(index), steps=48, norm=rho)
+    alike, values = features.agreement(found.images.view(len(units), 5, -1)), found.values.view(len(units), 5)
+    rows[name] = {"cosine, mean of 8 units": alike.mean().item(), "worst unit": alike.min().item(), "spread of the values": (values.std(1) / values.mean(1)).mean().item()}
+pd.DataFrame(rows).T.style.format({"cosine, mean of 8 units": "{:.2f}", "worst unit": "{:.2f}", "spread of the values": "{:.0%}"})
+
+# %% [markdown]
+# **What to see.** For the first layer, one answer, as there must be: the function is linear. Higher up, several: the search ends on different hills, of nearly but not quite the same height. The paper's networks were of another kind; so take theirs.
 
 # %% [markdown]
 # ### A stacked denoising auto-encoder and a deep belief network
@@ -316,15 +637,318 @@ demos.get("01/dream").show()
 
 # %% [markdown]
 # ## 5 · Class models
+#
+# **Claim.** The same search for a class score $S_c$ gives a picture of what a network takes this class to be, and which objective one climbs matters (Simonyan et al. 2014).
+#
+# **Formula.** Instead of fixing the length, punish it, with a weight $\lambda$:
+#
+# $$\arg\max_I\ S_c(I)-\lambda\lVert I\rVert_2^2 .$$
+#
+# $S_c$ is the score *before* the softmax. The share $p_c=e^{S_c}/\sum_k e^{S_k}$ would be the obvious objective, but it can be raised by lowering all the *other* scores.
+
+# %%
+ten, rows, table = torch.arange(10), {}, {}
+for weight in (0.03, 0.1, 0.3, 1.0):
+    rows[f"λ = {weight:g}"] = features.maximize(cnn, features.logit(ten) - weight * features.l2(), (1, 28, 28), n=10, steps=64).images
+for name, objective in {"score, ‖I‖ = ρ": features.logit(ten), "log share, ‖I‖ = ρ": features.probability(ten)}.items():
+    rows[name] = features.maximize(cnn, objective, (1, 28, 28), n=10, steps=64, norm=rho).images
+for name, x in rows.items():
+    with torch.no_grad():
+        scores = cnn(x)
+    own = scores[ten, ten]
+    table[name] = {"length of the picture": x.flatten(1).norm(dim=1).mean().item(), "own score": own.mean().item(),
+                   "mean of the other scores": ((scores.sum(1) - own) / 9).mean().item(), "recognised as its class": (scores.argmax(1) == ten).float().mean().item()}
+axes = plot.grid([x for row in rows.values() for x in row], columns=10, size=0.95, signed=True,
+                 titles=[name if c == 0 else "" for name in rows for c in range(10)])
+plot.describe(axes[0], "Six rows of ten pictures in red and blue, one for each class: stripes and strokes of different slants; within a column the rows are alike in direction, whatever λ is.")
+display(pd.DataFrame(table).T.style.format("{:.1f}").format("{:.0%}", subset=["recognised as its class"]))
+
+# %% [markdown]
+# **What to see.** $\lambda$ sets the length, and little else: the first four rows show the same strokes. (Each picture has a colour scale of its own.) Compare the last two lines of the table: climbing the share gets the class recognised each
+# time, with a much lower score of its own. Climbing the score lets other scores rise along, sometimes above the own one. The paper prefers the score because it gives the better pictures; in ours, on a small network, neither is a digit.
+#
+# **The class saliency map** asks the reverse: given a picture, which pixels would change the score? To first order $S_c(I)\approx w\cdot I+b$ with $w=\partial S_c/\partial I$, and the paper draws, pixel by pixel, the largest $|w|$ over the colours:
+
+# %%
+houses = scenes[scenes.labels == 1]
+with torch.no_grad():
+    houses = houses[scenes_cnn(houses.images).argmax(1) == 1]
+saliency = attribution.gradient(scenes_cnn, houses.images[:60], 1).abs().amax(1)
+axes = plot.grid([p for i in range(5) for p in (houses.images[i], saliency[i] / saliency[i].max())], columns=10, size=0.95)
+plot.describe(axes[0], "Five landscapes with a house, each followed by its saliency map in grey: bright specks gather on the roof's edge and the walls, some lie elsewhere.")
+house = houses.masks[:60][:, [houses.mask_names.index(n) for n in ("wall", "roof", "door", "window")]].any(1)
+strongest = saliency.flatten(1) >= saliency.flatten(1).quantile(0.95, dim=1, keepdim=True)
+print(f"of the 5 % most salient pixels {house.flatten(1)[strongest].float().mean():.0%} lie on the house, which covers {house.float().mean():.0%} of the picture")
+
+# %% [markdown]
+# **What to see.** Specks on the house and its outline, and some where there is no house. The paper cuts objects out of photographs with such maps; lectures 02 to 04 ask what may be read from them, and lecture 03 scores them against masks.
 
 # %% [markdown]
 # ## 6 · Regularisers
+#
+# **Claim.** What comes out of the search is decided as much by *how we search* as by the unit. Each way has its own idea of what a picture is, and its effect is a number, too: the grain of section 1.
+#
+# | name | what is done | idea |
+# |---|---|---|
+# | none | pixels between 0 and 1, nothing else | any picture will do |
+# | L2 | $-\lambda\lVert x\rVert^2$ about mid-grey, $x$ the pixels minus ½ | few strong pixels |
+# | total variation | $-\lambda\,\mathrm{TV}(x)$ (Mahendran, Vedaldi 2015) | neighbours are alike |
+# | blur | the picture is blurred in every step, and with it the gradient | fine grain is invisible |
+# | Fourier | climb in the waves' coefficients, the fast ones scaled down (Olah et al. 2017) | slow waves come first |
+# | shaken | in each step the network sees the picture shifted, turned, scaled at random | the answer must survive it |
+# | learned prior | climb in the code of a decoder learned from data; here 64 principal components of landscapes | the picture is like the data |
+#
+# A network gets by with high frequencies that pictures hardly contain; strided convolutions and pooling even add to them, since their gradients reach some pixels more often than others. First write three of these ways yourself.
+
+# %% [markdown]
+# ### Exercise 1.4 — total variation and its gradient ★★☆ · 12 min · 2 points
+#
+# The total variation of a picture is the sum of the squared differences of neighbouring pixels, in both directions:
+#
+# $$\mathrm{TV}(x)=\sum_{i,j}\,(x_{i+1,j}-x_{i,j})^2+\sum_{i,j}\,(x_{i,j+1}-x_{i,j})^2 ,$$
+#
+# over all pairs that lie inside the picture: the last row has no neighbour below it. Write `variation_and_gradient(x)` for pictures `x` (N, H, W). Return two tensors: TV of each picture, (N,), and its
+# gradient $\partial\,\mathrm{TV}/\partial x_{i,j}$, (N, H, W). By hand it is four lines, and worth it: what does a step *against* this gradient do to a picture?
+#
+# *Example.* For the picture `[[0., 1., 0.]]` (one row) TV is 2 and the gradient is `[[-2., 4., -2.]]`.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-1.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def variation_and_gradient(x):
+    """Σ (differences of neighbours)², and its gradient.  x (N, H, W) → (N,), (N, H, W)"""
+    ### BEGIN SOLUTION
+    down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
+    gradient = torch.zeros_like(x)
+    gradient[:, 1:] += 2 * down  # a difference pulls at both of its ends
+    gradient[:, :-1] -= 2 * down
+    gradient[:, :, 1:] += 2 * right
+    gradient[:, :, :-1] -= 2 * right
+    return down.square().sum((1, 2)) + right.square().sum((1, 2)), gradient
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-1.4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("1.4", variation_and_gradient)
+
+
+# %% [markdown]
+# ### Exercise 1.5 — frequency-scaled Fourier pictures ★★★ · 15 min · 3 points
+#
+# A picture of H × W pixels is a sum of waves; each wave has a complex coefficient, and `torch.fft.irfft2` adds the waves up. Write `waves_to_image(real, imaginary, width, decay)`,
+# which makes pictures from coefficients $a+ib$ and damps the fast waves on the way:
+#
+# $$x=\mathrm{irfft2}\big((a+ib)\cdot\max(f,f_{\min})^{-\text{decay}}\big),\qquad f=\sqrt{u^2+v^2},\qquad f_{\min}=\frac1{\max(H,W)} .$$
+#
+# - `real`, `imaginary` (N, H, W // 2 + 1) are $a$ and $b$. Half the columns are enough, as the picture is real.
+# - $u$ is the frequency of a wave from row to row, `torch.fft.fftfreq(H)` (H,), and $v$ that from column to column, `torch.fft.rfftfreq(W)` (W // 2 + 1,), both in cycles per pixel.
+# - The constant has $f=0$ and gets the factor $f_{\min}^{-\text{decay}}$, as all others with $f<f_{\min}$.
+# - `width` is W, a whole number: it may be odd, which cannot be seen from the coefficients. `decay` is a number; 0 would damp nothing.
+# - The transform is the orthonormal one, `norm="ortho"`.
+#
+# Return the pictures (N, H, W).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-1.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def waves_to_image(real, imaginary, width, decay):
+    """Waves of coefficient (a + ib) · max(f, 1/max(H, W))^−decay.  a, b (N, H, W // 2 + 1) → (N, H, W)"""
+    ### BEGIN SOLUTION
+    height = real.shape[1]
+    f = (torch.fft.fftfreq(height)[:, None] ** 2 + torch.fft.rfftfreq(width) ** 2).sqrt()  # (H, W // 2 + 1)
+    gain = f.clamp_min(1 / max(height, width)) ** -decay
+    return torch.fft.irfft2(torch.complex(real, imaginary) * gain, s=(height, width), norm="ortho")
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-1.5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("1.5", waves_to_image)
+
+
+# %% [markdown]
+# ### Exercise 1.6 — jitter that does not leak ★☆☆ · 6 min · 1 point
+#
+# Write `jitter(x, down, right, fill)`: the pictures `x` (N, H, W), moved `down` pixels down and `right` pixels to the right. Both are whole numbers of either sign (negative: up, left; 0: not at all), |down| < H and
+# |right| < W. Pixels that come in at one side are the number `fill`; what goes out at the other side is lost, and must not come in again. Return (N, H, W).
+#
+# *Example.* `jitter(torch.tensor([[[1., 2.], [3., 4.]]]), 1, 0, 9.)` is `[[[9., 9.], [1., 2.]]]`.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-1.6", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def jitter(x, down, right, fill):
+    """The pictures x (N, H, W) moved by whole pixels of either sign, fill coming in → (N, H, W)"""
+    ### BEGIN SOLUTION
+    height, width = x.shape[1:]
+    padded = torch.nn.functional.pad(x, (abs(right), abs(right), abs(down), abs(down)), value=fill)
+    top, left = abs(down) - down, abs(right) - right
+    return padded[:, top:top + height, left:left + width]
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-1.6", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+check("1.6", jitter)
+
+
+# %% [markdown]
+# **Picture.** One toggle at a time, and then three together: the score of the class *house* of `scenes-cnn`, after 16, 32, 48 and 64 steps. Above each picture: its grain · its score.
+
+# %%
+prior = features.principal_components(data.scenes(n=1000, seed=1, masks=False).images, 64)
+variation, pull = features.variation(), features.Objective((features.objectives.PICTURE,), lambda acts: (acts[features.objectives.PICTURE] - 0.5).flatten(1).square().sum(1))
+shaken = {"jitter": 6, "rotate": 10.0, "scale": 0.1}
+ways = {"none": {}, "L2": {"minus": 0.1 * pull}, "total variation": {"minus": 0.01 * variation}, "blur": {"blur": 1.0}, "Fourier": {"parameters": features.Fourier()},
+        "shaken": shaken, "learned prior": {"parameters": prior, "bounds": None}, "Fourier, shaken, TV": {"parameters": features.Fourier(), "minus": 0.01 * variation, **shaken}}
+
+
+def climb(network, objective, shape, minus=None, **options):
+    """The pictures after 0, 16, 32, 48, 64 steps: a list of Found."""
+    objective = objective if minus is None else objective - minus
+    return list(features.ascend(network, objective, shape, **{"bounds": (0, 1), **options}))
+
+
+def score_of(x, unit):
+    """The score of the picture as one sees it, between 0 and 1 (the learned prior's go beyond)."""
+    with torch.no_grad():
+        return scenes_cnn(x.clamp(0, 1))[torch.arange(len(x)), unit]
+
+
+pictures, titles = [], []
+for name, way in ways.items():
+    for found in climb(scenes_cnn, features.logit(1), (3, 64, 64), **way)[1:]:
+        x = found.images.clamp(0, 1)
+        pictures.append(x[0])
+        titles.append(f"{name if found.step == 16 else ''}\n{features.fast_share(x).item():.2f} · {score_of(x, 1).item():.0f}")
+axes = plot.grid(pictures, columns=4, size=1.4, titles=titles)
+plot.describe(axes[0], "Eight rows of four pictures after 16, 32, 48 and 64 steps. Without a regulariser dark strokes in coloured noise; with total variation and blur the same strokes in calmer surroundings; "
+                       "with Fourier and with all three, bold dark eaves over light walls and little noise; with the learned prior a blurred landscape with a dark roof in the middle.")
+
+# %% [markdown]
+# **What to see.** One motif in every row: a dark slanted stroke above something light, *eaves over a wall*. That is what `scenes-cnn` calls a house, and section 2's patches agree. Around it each regulariser draws what it
+# likes: noise, calm, broad waves, a landscape. Only the learned prior puts *one* roof where houses stand, and this knowledge comes from the prior, not from the network. And the score pays: no regulariser, no bound on what noise can add.
+#
+# **As numbers**, for all four classes:
+
+# %%
+four, rows = torch.arange(4), {}
+shown = {name: climb(scenes_cnn, features.logit(four), (3, 64, 64), n=4, every=48, steps=48, **way)[-1].images.clamp(0, 1) for name, way in ways.items()}
+for name, (x, unit) in {**{name: (x, four) for name, x in shown.items()}, "real landscapes": (scenes.images, scenes.labels)}.items():
+    with torch.no_grad():
+        said = scenes_cnn(x).argmax(1)
+    rows[name] = {"grain": features.fast_share(x).mean().item(), "score": score_of(x, unit).mean().item(), "recognised": (said == unit).float().mean().item()}
+grains = {k: v["grain"] for k, v in rows.items()}
+pd.DataFrame(rows).T.style.format({"grain": "{:.3f}", "score": "{:.1f}", "recognised": "{:.0%}"})
+
+# %%
+lower = {k: grains[k] / grains["none"] for k in ("total variation", "blur", "Fourier", "shaken", "learned prior")}
+Markdown("Against no regulariser the grain is " + ", ".join(f"× {v:.2f} with {k}" for k, v in lower.items())
+         + f"; with an L2 penalty × {grains['L2'] / grains['none']:.2f}.")
+
+# %% [markdown]
+# **What to see.** All lower the grain, an L2 penalty by far the least: a weak picture need not be a smooth one. Real landscapes lie between the extremes. Two ways, Fourier and the prior, lower it without any penalty: they change only the *coordinates* in which we climb, so that the steepest way is another.
 
 # %% [markdown]
 # ## 7 · Objectives
+#
+# **Claim.** “What does it look for?” needs an *it*. One neuron, a channel, a whole layer, a direction, a class: each is an objective, and each gives another picture of the same network (Olah et al. 2017).
+#
+# **Formula.** With $a_{k}(i,j)$ the activation of channel $k$ at place $(i,j)$ of a layer's map:
+#
+# | objective | to be maximised |
+# |---|---|
+# | neuron | $a_k(i,j)$ at one place |
+# | channel | the mean of $a_k$ over all places |
+# | layer | the mean of $a_k(i,j)^2$ over everything: make *more of whatever is there* (DeepDream) |
+# | direction | $\sum_k v_k a_k(i,j)/\lVert v\rVert$, mean over places; $v$ need not be an axis |
+# | class score | $S_c$ |
+#
+# The direction here is the one from pictures without a house to pictures with one: the difference of the mean activations.
+
+# %%
+layer, some, calm = "features.9", scenes[:200], {"bounds": (0, 1), "parameters": features.Fourier(), "jitter": 4, "rotate": 10.0, "scale": 0.1}
+means = features.responses(scenes_cnn, layer, some.images).mean((2, 3))
+with_house = (some.labels == 1) | (some.labels == 3)
+v = means[with_house].mean(0) - means[~with_house].mean(0)
+strongest = v.argmax().item()
+objectives = {f"neuron {strongest}": features.neuron(layer, strongest), f"channel {strongest}": features.channel(layer, strongest), f"all of {layer}": features.layer(layer),
+              "direction “house”": features.direction(layer, v), "direction “no house”": features.direction(layer, -v), "class score “house”": features.logit(1)}
+found = {name: features.maximize(scenes_cnn, objective, (3, 64, 64), steps=64, **calm).images[0] for name, objective in objectives.items()}
+axes = plot.grid(list(found.values()), columns=6, size=1.55, titles=list(found))
+plot.describe(axes[0], "Six pictures: a small motif in the middle for the neuron, the motif repeated for the channel, a mix of bright shapes for the layer, "
+                       "dark strokes over light for the direction house, another pattern for no house, and strokes for the class score.")
+
+# %% [markdown]
+# **What to see.** A neuron draws in its own field only, a channel everywhere. The direction “house” adds up many channels and needs none of its own; its opposite shows what speaks for *no* house.
+# **DeepDream** starts from a picture instead of noise. It makes more of what the layer already finds there, and what it finds depends on the picture:
+
+# %%
+sky = scenes.images[(scenes.labels == 0).nonzero()[:3, 0]].clamp(0.02, 0.98)
+dreams = features.maximize(scenes_cnn, features.layer(layer), (3, 64, 64), n=3, start=torch.logit(sky), bounds=(0, 1), rate=0.05, jitter=4, steps=40).images
+with torch.no_grad():
+    before, after = (scenes_cnn(x).softmax(1) for x in (sky, dreams))
+titles = [f"{scenes.classes[p.argmax()]}, {p.max():.0%}" for p in (*before, *after)]
+axes = plot.grid([*sky, *dreams], columns=3, size=2.0, titles=titles)
+plot.describe(axes[0], "Above three landscapes with neither house nor tree, below the same after the dream: on the grass stand dark and green tree-like columns.")
+
+# %% [markdown]
+# **Several facets of one unit.** Starting several searches for one channel gives several pictures, but are they different *answers*? A **diversity** term takes away what they share: it subtracts the mean cosine
+# between the pictures' Gram matrices $G=AA^\top$, where $A$ holds the layer's activations, channels × places. (So it compares textures, wherever they are in the picture.) Its weight $w$ has a price:
+
+# %%
+show_source(features.diversity)
+
+# %%
+pictures, titles = [], []
+for weight in (0, 10, 30):
+    objective = features.channel(layer, strongest) + weight * features.diversity(layer)
+    x = features.maximize(scenes_cnn, objective, (3, 64, 64), n=4, steps=64, seed=1, **calm).images
+    acts = features.responses(scenes_cnn, layer, x)
+    alike, value = -features.diversity(layer)({layer: acts}).mean(), acts[:, strongest].mean((1, 2))
+    pictures += list(x)
+    titles += [f"w = {weight}: alike {alike:.2f}\nvalue {v:.1f}" if i == 0 else f"\nvalue {v:.1f}" for i, v in enumerate(value)]
+axes = plot.grid(pictures, columns=4, size=1.5, titles=titles)
+best = features.top_images(scenes_cnn, layer, strongest, scenes, k=1)
+plot.describe(axes[0], "Three rows of four pictures of one channel. Without the term all four show the same strokes; with the larger weights some become quite different, and their values drop.")
+print(f"mean of channel {strongest} over the best real landscape for it: {features.responses(scenes_cnn, layer, best.patches)[0, strongest].mean():.2f}")
+
+# %% [markdown]
+# **What to see.** Without the term: four times the same texture. With a large weight the pictures differ, but look at the values: those that differ most hardly excite the channel any more. This channel has *one* facet, and
+# the term cannot invent another. A second facet is one whose value stays high. Always print the value.
 
 # %% [markdown]
 # ## Live: layer × unit × objective × regularisers
+#
+# Press play. The picture forms while you watch, and begins anew the moment you pick another unit. Find a unit whose picture you can name, then take its regularisers away one by one: what remains?
+
+# %% tags=["demo"]
+demos.get("01").show()
+
+# %% [markdown]
+# **With a network trained on photographs**, where its weights are on this machine (`xaikit.zoo.imagenet` gets them once there is a network). The three tricks together, all ten classes in one batch:
+
+# %%
+try:
+    squeezenet, preprocess, names = zoo.imagenet("squeezenet1_1")
+except OfflineError as error:
+    print(f"Not here: {error}")
+else:
+    from torchvision.transforms.v2 import Normalize
+
+    network, classes = torch.nn.Sequential(Normalize(preprocess.mean, preprocess.std), squeezenet), torch.tensor([1, 130, 207, 291, 340, 417, 487, 555, 817, 954])
+    x = features.maximize(network, features.logit(classes), (3, 160, 160), n=10, steps=128, bounds=(0, 1), parameters=features.Fourier(), jitter=12, rotate=10.0, scale=0.1).images
+    with torch.no_grad():
+        said = network(x).argmax(1)
+    axes = plot.grid(list(x), columns=5, size=1.9, titles=[names[c].split(",")[0] + (" ✓" if c == k else f", taken for {names[k]}") for c, k in zip(classes, said, strict=True)])
+    plot.describe(axes[0], "Ten pictures from noise, one for each class, with parts of animals and things repeated all over.")
 
 # %% [markdown]
 # ## Paper against here
+#
+# What the sources claim, and what came out on our networks and data, computed in this moment.
+
+# %%
+paper = claims.table("01")
+claims.styled(paper.drop(columns="lecture"))
+
+# %% [markdown]
+# **To take along.**
+# * A unit's best patches show what it likes *in the data*, its maximum shows *what it computes*. They are answers to two questions.
+# * A picture that maximises a unit is made by the unit and by the regulariser. Say which one you used; show the value beside the picture.
+# * Always run the control: shuffled weights, random filters, several starts. Two of this lecture's findings look different beside it.

@@ -1,0 +1,114 @@
+"""Lecture 01, convolutional networks: maxima, class models, saliency and regularisers, measured on the shipped ones."""
+import functools
+
+from . import claim
+
+_PIXELS = (1, 28, 28)
+
+
+@functools.cache
+def _digits():
+    from .. import data, zoo
+
+    return zoo.load("digits-cnn"), data.digits(split="train").images
+
+
+@functools.cache
+def _scenes():
+    from .. import data, zoo
+
+    return zoo.load("scenes-cnn"), data.scenes(n=200, seed=5)
+
+
+@functools.cache
+def _norm():
+    return float(_digits()[1].flatten(1).norm(dim=1).mean())
+
+
+@claim("01", "Erhan, Bengio, Courville, Vincent 2009, sec. 5, asked of a convolutional ReLU network",
+       "activation maximisation of a unit ends at one picture from all starts", "found for SDAE and DBN units")
+def _one_answer_here():
+    import torch
+
+    from .. import features
+
+    found, units = {}, torch.arange(8).repeat_interleave(5)
+    for layer, name in (("features.0", "the first layer"), ("features.6", "the third"), ("head", "class scores")):
+        x = features.maximize(_digits()[0], features.neuron(layer, units), _PIXELS, n=40, steps=48, norm=_norm()).images
+        found[name] = float(features.agreement(x.view(8, 5, -1)).mean())
+    return ("mean cosine between five answers: " + ", ".join(f"{name} {v:.2f}" for name, v in found.items()),
+            min(found.values()) > 0.95)
+
+
+@claim("01", "Erhan, Bengio, Courville, Vincent 2009, sec. 3.1",
+       "under the same norm, what the search finds excites a unit at least as much as the best picture of the data",
+       "said, no number; at least 90 % of the units asked for here")
+def _above_the_best():
+    import torch
+
+    from .. import features
+
+    network, train = _digits()
+    best = features.top_images(network, "features.6", range(24), train, k=1)
+    found = features.maximize(network, features.neuron("features.6", torch.arange(24)), _PIXELS, n=24, steps=48,
+                              norm=best.patches[:, 0].flatten(1).norm(dim=1))
+    share = float((found.values >= best.activations[:, 0]).float().mean())
+    return f"{share:.0%} of 24 units of the third layer of digits-cnn", share >= 0.9
+
+
+@claim("01", "Simonyan, Vedaldi, Zisserman 2014, sec. 2",
+       "the softmax share can be raised by lowering the other scores; the own score then stays lower",
+       "given as the reason to climb the score, no number")
+def _score_and_share():
+    import torch
+
+    from .. import features
+
+    network, ten, own, recognised = _digits()[0], torch.arange(10), {}, {}
+    for name, objective in (("score", features.logit(ten)), ("share", features.probability(ten))):
+        x = features.maximize(network, objective, _PIXELS, n=10, steps=48, norm=_norm()).images
+        with torch.no_grad():
+            scores = network(x)
+        own[name] = float(scores[ten, ten].mean())
+        recognised[name] = float((scores.argmax(1) == ten).float().mean())
+    return (f"own score {own['share']:.0f} when climbing the share, {own['score']:.0f} when climbing the score; recognised "
+            f"as the class in {recognised['share']:.0%} and {recognised['score']:.0%}"), own["share"] < own["score"]
+
+
+@claim("01", "Simonyan, Vedaldi, Zisserman 2014, sec. 3", "a class saliency map finds the object of the class",
+       "46.4 % top-5 error of localisation on ILSVRC-2013, from saliency alone")
+def _saliency():
+    import torch
+
+    from .. import attribution
+
+    network, scenes = _scenes()
+    houses = scenes[scenes.labels == 1]
+    with torch.no_grad():
+        houses = houses[network(houses.images).argmax(1) == 1]
+    names = [houses.mask_names.index(n) for n in ("wall", "roof", "door", "window")]
+    house = houses.masks[:, names].any(1).flatten(1)
+    saliency = attribution.gradient(network, houses.images, 1).abs().amax(1).flatten(1)
+    top = saliency >= saliency.quantile(0.95, dim=1, keepdim=True)
+    inside, area = float(house[top].float().mean()), float(house.float().mean())
+    hit = float(house[torch.arange(len(house)), saliency.argmax(1)].float().mean())
+    return (f"{inside:.0%} of the 5 % most salient pixels lie on the house, which covers {area:.0%}; the most salient one does "
+            f"in {hit:.0%} of {len(house)} pictures"), inside > 3 * area
+
+
+@claim("01", "Olah, Mordvintsev, Schubert 2017, *The spectrum of regularization*",
+       "frequency penalisation, transformation robustness and preconditioning each lower high frequencies",
+       "shown in pictures, no number")
+def _grain():
+    import torch
+
+    from .. import features
+
+    network, four, found = _scenes()[0], torch.arange(4), {}
+    for name, more in {"none": {}, "total variation": {}, "blur": {"blur": 1.0}, "Fourier": {"parameters": features.Fourier()},
+                       "shift, turn, scale": {"jitter": 6, "rotate": 10.0, "scale": 0.1}}.items():
+        objective = features.logit(four) - 0.01 * features.variation() if name == "total variation" else features.logit(four)
+        x = features.maximize(network, objective, (3, 64, 64), n=4, steps=32, bounds=(0, 1), **more).images
+        found[name] = float(features.fast_share(x).mean())
+    return ("share of energy above half the Nyquist frequency: " + ", ".join(f"{k} {v:.2f}" for k, v in found.items()),
+            max(v for k, v in found.items() if k != "none") < 0.75 * found["none"])
