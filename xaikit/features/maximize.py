@@ -58,10 +58,15 @@ def ascend(model, objective, shape, n=1, steps=64, every=16, rate=0.3, norm=None
     parameters = Pixels() if parameters is None else parameters
     fill = (sum(bounds) / 2 if bounds else 0.0) if fill is None else fill
     generator = torch.Generator().manual_seed(seed)
-    code = parameters.start(n, tuple(shape), generator) if start is None else start.detach().clone().expand(n, *start.shape[1:])
+    with torch.inference_mode(False):  # a tensor made in inference mode could never get a gradient
+        rho = None if rho is None else rho.clone()
+        if start is None:
+            code = parameters.start(n, tuple(shape), generator)
+            if bounds is not None:
+                code = 0.1 * (code - 0.5 * isinstance(parameters, Pixels))  # the middle, nearly
+        else:
+            code = start.detach().clone().expand(n, *start.shape[1:])
     length = math.sqrt(code[0].numel())  # of a code whose numbers have size 1
-    if bounds is not None and start is None:
-        code = 0.1 * code if not isinstance(parameters, Pixels) else 0.1 * (code - 0.5)  # the middle, nearly
 
     def picture(code):
         x = blurred(parameters.picture(code, tuple(shape)), blur)
@@ -81,7 +86,9 @@ def ascend(model, objective, shape, n=1, steps=64, every=16, rate=0.3, norm=None
             for step in range(first, last):
                 code = code.detach().requires_grad_()
                 values = _values(model, objective, _shaken(picture(code), jitter, rotate, scale, fill, generator))
-                gradient, = torch.autograd.grad(values.sum(), code, allow_unused=True)
+                gradient = None
+                if values.requires_grad:
+                    gradient, = torch.autograd.grad(values.sum(), code, allow_unused=True)
                 if gradient is None:
                     raise ValueError(f"the objective ({objective.name}) does not depend on the picture")
                 eta = rate * length * (1 - step / steps)
