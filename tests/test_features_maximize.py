@@ -206,3 +206,24 @@ def test_squeezenet_sees_the_class_in_its_picture():
                               scale=0.1)
     with torch.no_grad():
         assert (net(found.images).argmax(1) == target).sum() >= 8
+
+
+def test_shaking_and_blurring_pictures():
+    x = torch.rand(2, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    for down, right in ((2, -3), (0, 0), (-9, 1), (40, 0)):
+        moved = features.shift(x, down, right, fill=0.5)
+        for i in range(9):
+            for j in range(9):
+                inside = 0 <= i - down < 9 and 0 <= j - right < 9
+                assert (moved[..., i, j] == (x[..., i - down, j - right] if inside else 0.5)).all()
+    quarter = features.turn_and_zoom(x, 90.0, 1.0)
+    assert any(torch.allclose(quarter, x.rot90(k, (2, 3)), atol=1e-5) for k in (1, 3))
+    torch.testing.assert_close(features.turn_and_zoom(x, 0.0, 1.0, fill=0.3), x)
+    large = features.turn_and_zoom(x, 0.0, 3.0)  # the middle three pixels fill the picture
+    torch.testing.assert_close(large[..., 1::3, 1::3], x[..., 3:6, 3:6])
+    assert (features.turn_and_zoom(x, 0.0, 0.25, fill=0.3)[..., 0, :] == 0.3).all()
+    from scipy.ndimage import gaussian_filter
+
+    by_scipy = gaussian_filter(x.double().numpy(), (0, 0, 1, 1), mode="nearest", radius=(0, 0, 3, 3))
+    torch.testing.assert_close(features.blurred(x.double(), 1.0), torch.from_numpy(by_scipy))
+    assert features.blurred(x, 0.0) is x
