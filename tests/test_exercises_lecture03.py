@@ -1,4 +1,5 @@
-"""Lecture 03's exercises 3.1 to 3.5: every right answer passes, every wrong one gets the hint that names its mistake."""
+"""Lecture 03's exercises 3.1 to 3.5: every right answer passes, every wrong one gets the hint that names its
+mistake."""
 import numpy as np
 import pytest
 import torch
@@ -34,7 +35,8 @@ def alpha_loop(a, W, b, R, alpha):
     for n in range(len(a)):
         for j in range(W.shape[1]):
             z = a[n] * W[:, j]
-            for weight, part, bias in ((alpha, z.clamp(min=0), b[j].clamp(min=0)), (1 - alpha, z.clamp(max=0), b[j].clamp(max=0))):
+            for weight, part, bias in ((alpha, z.clamp(min=0), b[j].clamp(min=0)),
+                                       (1 - alpha, z.clamp(max=0), b[j].clamp(max=0))):
                 total = part.sum() + bias
                 if total != 0:
                     out[n] += weight * part / total * R[n, j]
@@ -96,7 +98,8 @@ def root_by_rows(f, x, other, steps):
 def root_by_brent(f, x, other, steps):
     from scipy.optimize import brentq
 
-    return np.stack([(a + brentq(lambda t, a=a, c=c: float(f((a + t * (c - a))[None])), 0, 1) * (c - a)).numpy()
+    return np.stack([(a + brentq(lambda t, a=a, c=c: float(f((a + t * (c - a))[None])), 0,
+                                 1) * (c - a)).numpy()
                      for a, c in zip(x.double(), other.double(), strict=True)])
 
 
@@ -125,47 +128,63 @@ def shared_interval(f, x, other, steps):
 WRONG = [  # id, answer, how the hint begins
     ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b + eps)) @ W.T), "ε always has to move"),
     ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + eps * sign(a @ W))) @ W.T), "The bias is missing"),
-    ("3.1", lambda a, W, b, R, eps: (R / (a @ W + b + eps * sign(a @ W + b))) @ W.T, "The factor a_i is missing"),
+    ("3.1", lambda a, W, b, R, eps: (R / (a @ W + b + eps * sign(a @ W + b))) @ W.T,
+     "The factor a_i is missing"),
     ("3.1", lambda a, W, b, R, eps: a * (R @ W.T), "That is gradient × input"),
-    ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b - eps * sign(a @ W + b))) @ W.T), "The sign of ε is turned"),
-    ("3.1", lambda a, W, b, R, eps: a @ W / (a @ W + b + eps * sign(a @ W + b)) * R, "The sum runs over the wrong axis"),
-    ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b + eps * torch.sign(a @ W + b))) @ W.T), "Is something divided"),
-    ("3.3", lambda a, W, b, R, alpha: by_weights(a, W, b, R, alpha), "Positive is what contributes positively"),
+    ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b - eps * sign(a @ W + b))) @ W.T),
+     "The sign of ε is turned"),
+    ("3.1", lambda a, W, b, R, eps: a @ W / (a @ W + b + eps * sign(a @ W + b)) * R,
+     "The sum runs over the wrong axis"),
+    ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b + eps * torch.sign(a @ W + b))) @ W.T),
+     "Is something divided"),
+    ("3.3", lambda a, W, b, R, alpha: by_weights(a, W, b, R, alpha),
+     "Positive is what contributes positively"),
     ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, alpha - 1), "β is 1 − α"),
     ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, 0.0), "The negative half is missing"),
     ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, 0 * b, R, alpha, 1 - alpha), "The bias is missing"),
     ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, 1 - alpha, alpha), "α and β are swapped"),
     ("3.2", lambda z, b, R, eps: (R * (1 - b / z)).sum(1), "Only the bias was counted"),
     ("3.2", lambda z, b, R, eps: (R * z / (z + eps * sign(z))).sum(1), "Only the stabiliser was counted"),
-    ("3.2", lambda z, b, R, eps: (R * (b + eps * sign(z)) / (z + eps * sign(z))).sum(1), "That is what leaks"),
+    ("3.2", lambda z, b, R, eps: (R * (b + eps * sign(z)) / (z + eps * sign(z))).sum(1),
+     "That is what leaks"),
     ("3.2", lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1), "For negative z"),
     ("3.2", lambda z, b, R, eps: R.sum(1), "Conservation does not hold"),
-    ("3.2", lambda z, b, R, eps: R * (1 - (b + eps * sign(z)) / (z + eps * sign(z))), "The sum over the outputs is missing"),
+    ("3.2", lambda z, b, R, eps: R * (1 - (b + eps * sign(z)) / (z + eps * sign(z))),
+     "The sum over the outputs is missing"),
     ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, bias, R, eps, padding) / x,
      "The result is still to be multiplied"),
-    ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R, weight, padding=padding), "The division is missing"),
-    ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, None, R, eps, padding), "The bias is missing"),
+    ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R, weight, padding=padding),
+     "The division is missing"),
+    ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, None, R, eps, padding),
+     "The bias is missing"),
     ("3.4", through_the_denominator, "The vector must be detached"),
     ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(
         R / (conv(x, weight, bias, padding) + eps), weight, padding=padding), "ε always has to move"),
     # what is exactly zero
     ("3.1", lambda a, W, b, R, eps: dense(a, W, R, above(a @ W + b, eps)), "Where z is exactly 0"),
-    ("3.1", lambda a, W, b, R, eps: dense(a, W, R * (a @ W + b != 0), a @ W + b + eps * sign(a @ W + b)), "A neuron with z_j = 0 was dropped"),
-    ("3.1", lambda a, W, b, R, eps: dense(a, W, R, sign(a @ W + b) * (a @ W + b).abs().clamp(min=eps)), "ε is added to z"),
-    ("3.1", lambda a, W, b, R, eps: a[:, :, None] * W * (R / (a @ W + b + eps * sign(a @ W + b)))[:, None], "The sum over the outputs j"),
-    ("3.1", lambda a, W, b, R, eps: dense(a.abs(), W, R, a @ W + b + eps * sign(a @ W + b)), "An input's sign counts"),
+    ("3.1", lambda a, W, b, R, eps: dense(a, W, R * (a @ W + b != 0), a @ W + b + eps * sign(a @ W + b)),
+     "A neuron with z_j = 0 was dropped"),
+    ("3.1", lambda a, W, b, R, eps: dense(a, W, R, sign(a @ W + b) * (a @ W + b).abs().clamp(min=eps)),
+     "ε is added to z"),
+    ("3.1", lambda a, W, b, R, eps: a[:, :, None] * W * (R / (a @ W + b + eps * sign(a @ W + b)))[:, None],
+     "The sum over the outputs j"),
+    ("3.1", lambda a, W, b, R, eps: dense(a.abs(), W, R, a @ W + b + eps * sign(a @ W + b)),
+     "An input's sign counts"),
     ("3.2", lambda z, b, R, eps: (R * (1 - b / (z + eps * sign(z)))).sum(1), "ε stands only below"),
     ("3.2", lambda z, b, R, eps: (R * (z - b) / above(z, eps)).sum(1), "Where z is exactly 0"),
     ("3.2", lambda z, b, R, eps: get("3.2").library(z, b, R, eps)[:, None], "One number per row"),
-    ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * sign(z))).mean(1), "The sum over the outputs is asked"),
+    ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * sign(z))).mean(1),
+     "The sum over the outputs is asked"),
     ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * torch.sign(z))).sum(1), "Is something divided"),
-    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, min(0, 1 - alpha)), "The negative half is missing"),
+    ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, min(0, 1 - alpha)),
+     "The negative half is missing"),
     ("3.3", lambda a, W, b, R, alpha: alpha_unmasked(a, W, b, R, alpha), "Is something divided"),
     ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R / above(conv(
         x, weight, bias, padding), eps), weight, padding=padding), "Where z is exactly 0"),
     ("3.4", lambda x, weight, bias, R, eps, padding: x * F.conv_transpose2d(R / (conv(
         x, weight, bias, padding).abs() + eps), weight, padding=padding), "|z| has no sign"),
-    ("3.4", lambda x, weight, bias, R, eps, padding: (z := conv(x, weight, bias, padding), x * F.conv_transpose2d(
+    ("3.4", lambda x, weight, bias, R, eps,
+     padding: (z := conv(x, weight, bias, padding), x * F.conv_transpose2d(
         R / (z + eps * z.sign()), weight, padding=padding))[1], "Is something divided"),
     ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, bias, R, eps, padding).sum(1),
      "One relevance for each channel"),
@@ -174,7 +193,8 @@ WRONG = [  # id, answer, how the hint begins
     ("3.5", lambda f, x, other, steps: halved(f, x, other, steps, lost=True), ""),
     ("3.5", lambda f, x, other, steps: ((halved(f, x, other, steps) - x) / (other - x))[:, :1], "That is t"),
     ("3.5", lambda f, x, other, steps: (x + other) / 2, "That is the middle"),
-    ("3.5", lambda f, x, other, steps: x + (f(x) / (f(x) - f(other)))[:, None] * (other - x), "f is taken for a straight line"),
+    ("3.5", lambda f, x, other, steps: x + (f(x) / (f(x) - f(other)))[:, None] * (other - x),
+     "f is taken for a straight line"),
     ("3.5", lambda f, x, other, steps: x.clone(), "x comes back as it was"),
     ("3.5", shared_interval, "All rows share one interval"),
 ]
@@ -193,11 +213,13 @@ def alpha_unmasked(a, W, b, R, alpha):
     zp, zn = z.clamp(min=0), z.clamp(max=0)
     zn_sum = zn.sum(1) + b.clamp(max=0)
     zn_sum[zn_sum == 0] = 1
-    return (alpha * zp * (R / (zp.sum(1) + b.clamp(min=0)))[:, None] + (1 - alpha) * zn * (R / zn_sum)[:, None]).sum(2)
+    return (alpha * zp * (R / (zp.sum(1) + b.clamp(min=0)))[:, None] + (1 - alpha) * zn * (R / zn_sum)[:,
+        None]).sum(2)
 
 
 def halved(f, x, other, steps, lost=False):
-    """Halving; ``lost``: an exact root in the middle is taken for x's own side's end, and the far end comes back."""
+    """Halving; ``lost``: an exact root in the middle is taken for x's own side's end, and the far end comes
+    back."""
     low, high = torch.zeros(len(x), 1), torch.ones(len(x), 1)
     for _ in range(steps):
         middle = (low + high) / 2
@@ -209,7 +231,8 @@ def halved(f, x, other, steps, lost=False):
 
 def by_weights(a, W, b, R, alpha):
     out = 0
-    for weight, w, bias in ((alpha, W.clamp(min=0), b.clamp(min=0)), (1 - alpha, W.clamp(max=0), b.clamp(max=0))):
+    for weight, w, bias in ((alpha, W.clamp(min=0), b.clamp(min=0)),
+                            (1 - alpha, W.clamp(max=0), b.clamp(max=0))):
         z = a @ w + bias
         out = out + weight * a * (torch.where(z == 0, 0, R / z) @ w.T)
     return out
@@ -218,7 +241,8 @@ def by_weights(a, W, b, R, alpha):
 def alpha_four(a, W, b, R, alpha, beta):
     z = a[:, :, None] * W
     out = 0
-    for weight, part, bias in ((alpha, z.clamp(min=0), b.clamp(min=0)), (beta, z.clamp(max=0), b.clamp(max=0))):
+    for weight, part, bias in ((alpha, z.clamp(min=0), b.clamp(min=0)),
+                               (beta, z.clamp(max=0), b.clamp(max=0))):
         total = part.sum(1) + bias
         out = out + weight * (part * torch.where(total == 0, 0, R / total)[:, None]).sum(2)
     return out
@@ -252,7 +276,8 @@ def test_texts_are_whole_and_the_cases_depend_on_the_seed(name):
     assert len(exercise.hints) == 3 and len(exercise.insight) > 20 and "def " in exercise.solution()
     one, other = exercise.cases(0), exercise.cases(1)
     assert all(a.note == b.note for a, b in zip(one, other, strict=True))
-    arrays = [(a.data[k], b.data[k]) for a, b in zip(one, other, strict=True) for k in a.data if isinstance(a.data[k], np.ndarray)]
+    arrays = [(a.data[k], b.data[k]) for a,
+              b in zip(one, other, strict=True) for k in a.data if isinstance(a.data[k], np.ndarray)]
     assert any((a != b).any() for a, b in arrays)
     for seed in range(4):
         assert evaluate(exercise, exercise.library, seed)[0] == exercise.points

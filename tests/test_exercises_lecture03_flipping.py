@@ -67,19 +67,23 @@ def curve_then(make, measure=area):
 WRONG = [
     (curve_then(lambda x, r: rows_of(x, r.argsort())), "Lowest first", 0),
     (curve_then(lambda x, r: rows_of(x, down(r.abs()))), "That is the order of |relevance|", 0),
-    (curve_then(lambda x, r: torch.cat([x[None], torch.where(torch.eye(len(x)).bool(), 1 - x, x)[down(r)]])), "Each row flips one", 0),
+    (curve_then(lambda x, r: torch.cat([x[None], torch.where(torch.eye(len(x)).bool(), 1 - x, x)[down(r)]])),
+     "Each row flips one", 0),
     (curve_then(lambda x, r: rows_of(x, down(r), 0 * x)), "The pixels were set to 0", 0),
     (curve_then(lambda x, r: rows_of(x, down(r), 0 * x + 1)), "The pixels were set to 1", 0),
     (curve_then(lambda x, r: rows_of(x, down(r), -x)), "The sign of the pixels", 0),
-    (curve_then(lambda x, r: rows_of(x, down(r))[-1:].repeat(len(x) + 1, 1)), "All rows are one and the same", 0),
-    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: torch.trapezoid(c[0] - c) / (len(c) - 1)), "That is the trapezoidal", 1),
+    (curve_then(lambda x, r: rows_of(x, down(r))[-1:].repeat(len(x) + 1, 1)), "All rows are one and the same",
+     0),
+    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: torch.trapezoid(c[0] - c) / (len(c) - 1)),
+     "That is the trapezoidal", 1),
     (curve_then(lambda x, r: rows_of(x, down(r))[1:]), "The start is missing", 0),
     (curve_then(lambda x, r: rows_of(x, down(r))[:-1]), "The last flip is missing", 0),
     (curve_then(lambda x, r: rows_of(x, down(r).argsort())), "One argsort gives", 0),
     (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: c.mean()), "That is the area under", 1),
     (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: (c - c[0]).mean()), "The sign of the area", 1),
     (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: (c[0] - c)[1:].mean()), "Divided by D", 1),
-    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: (c[0] - c).sum()), "The differences are summed", 1),
+    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: (c[0] - c).sum()), "The differences are summed",
+     1),
     (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: c[0] - c[-1]), "That is the fall", 1),
 ]
 
@@ -116,4 +120,6 @@ def test_the_answer_is_the_library_s_measure():
     x, r = torch.rand(1, 1, 4, 4), torch.randn(1, 4, 4)
     own, _ = judge.flip_curves(net, x, 0, r, steps=16, share=1.0, output="logit")
     curve, over = EXERCISE.library(lambda rows: net(rows.view(-1, 1, 4, 4))[:, 0], x.flatten(), r.flatten())
-    assert torch.allclose(own[0], curve, atol=1e-5) and judge.area_over_curve(own)[0].item() == pytest.approx(over.item(), abs=1e-5)
+    assert torch.allclose(own[0], curve,
+                          atol=1e-5) and judge.area_over_curve(own)[0].item() == pytest.approx(over.item(),
+                                                                                               abs=1e-5)

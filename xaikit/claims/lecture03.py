@@ -1,4 +1,6 @@
-"""Lecture 03, layer-wise relevance propagation: what the papers claim of decompositions, rules and root points, measured."""
+"""Lecture 03, layer-wise relevance propagation: what the papers claim of decompositions, rules and root
+points, measured."""
+
 from . import claim
 
 _PAPER = "Bach et al. 2015"
@@ -11,7 +13,8 @@ def _digits(count=40):
     return zoo.load("digits-cnn"), test.images[:count]
 
 
-@claim("03", f"{_PAPER}, pixel-wise decomposition", "relevance in proportion to |α_d φ_d(x_d)| conserves, and all of it has the sign of f(x)",
+@claim("03", f"{_PAPER}, pixel-wise decomposition", "relevance in proportion to |α_d φ_d(x_d)| conserves, "
+                                                    "and all of it has the sign of f(x)",
        "not a realistic interpretation")
 def _counterexample():
     import numpy as np
@@ -22,11 +25,13 @@ def _counterexample():
     shared = f[:, None] * np.abs(terms) / np.abs(terms).sum(1, keepdims=True)
     against = (b / 20 + terms) * np.sign(f)[:, None] < 0
     gap, same = float(np.abs(shared.sum(1) - f).max()), bool((shared * f[:, None] >= 0).all())
-    return (f"500 linear classifiers: gap {gap:.0e}, all of one sign; with b/V + α φ {against.mean():.0%} of the terms speak against"
+    return (f"500 linear classifiers: gap {gap:.0e}, all of one sign; with b/V + α φ {against.mean():.0%} "
+            f"of the terms speak against"
             if same else "signs differ"), bool(gap < 1e-9 and same and against.any())
 
 
-@claim("03", f"{_PAPER}, eq. 9 to 13", "messages R_(i←k) = R_k a_i w_ik / Σ_h a_h w_hk conserve relevance from layer to layer",
+@claim("03", f"{_PAPER}, eq. 9 to 13", "messages R_(i←k) = R_k a_i w_ik / Σ_h a_h w_hk conserve relevance "
+                                       "from layer to layer",
        "f(x) = R₇ = R₄ + R₅ + R₆ = R₁ + R₂ + R₃")
 def _messages():
     import numpy as np
@@ -43,7 +48,8 @@ def _messages():
     return f"seven neurons, 200 inputs: largest difference {worst:.0e}", worst < 1e-9
 
 
-@claim("03", f"{_PAPER}, eq. 58 and after", "the stabiliser absorbs some relevance, and all of it if ε is very large", "fully absorbed for large ε")
+@claim("03", f"{_PAPER}, eq. 58 and after", "the stabiliser absorbs some relevance, and all of it if ε is "
+                                            "very large", "fully absorbed for large ε")
 def _absorbed():
     from ..attribution import Epsilon, relevance_budget
 
@@ -53,10 +59,13 @@ def _absorbed():
         books = relevance_budget(net, x, rules=Epsilon(eps)).sum()
         share[eps] = books["stabiliser"] / books["logit"]
     text = ", ".join(f"ε = {e:g}: {s:.1%}" for e, s in share.items())
-    return f"digits-cnn, kept by stabilisers: {text}", bool(share[1e-3] < 0.02 < share[1.0] < share[1e3] and share[1e3] > 0.99)
+    return f"digits-cnn, kept by stabilisers: {text}", bool(
+        share[1e-3] < 0.02 < share[1.0] < share[1e3] and share[1e3] > 0.99
+    )
 
 
-@claim("03", f"{_PAPER}, eq. 60", "treating positive and negative pre-activations separately does not leak relevance", "an alternative that does not leak")
+@claim("03", f"{_PAPER}, eq. 60", "treating positive and negative pre-activations separately does not leak "
+                                  "relevance", "an alternative that does not leak")
 def _no_leak():
     from ..attribution import AlphaBeta, relevance_budget
 
@@ -66,10 +75,13 @@ def _no_leak():
         books = relevance_budget(net, x, rules=AlphaBeta(alpha, 1 - alpha))
         kept[alpha] = [float((books[c].abs() / books["logit"].abs()).mean()) for c in ("stabiliser", "bias")]
     text = "; ".join(f"α = {a:g}: stabilisers {s:.1%}, biases {b:.1%}" for a, (s, b) in kept.items())
-    return f"digits-cnn, mean |share| of the score that each keeps or adds, {text}", all(s < 0.01 and b < 0.01 for s, b in kept.values())
+    return f"digits-cnn, mean |share| of the score that each keeps or adds, {text}", all(
+        s < 0.01 and b < 0.01 for s, b in kept.values()
+    )
 
 
-@claim("03", f"{_PAPER}, Taylor-type decomposition", "the gradient at x does not necessarily point away from a near root", "may be misleading")
+@claim("03", f"{_PAPER}, Taylor-type decomposition", "the gradient at x does not necessarily point away "
+                                                     "from a near root", "may be misleading")
 def _misleading():
     import torch
 
@@ -104,7 +116,8 @@ def _local_root():
     return f"digits: the root is {near:.2f} × as far from x as x's nearest training digit is", near < 0.5
 
 
-@claim("03", f"{_PAPER}, Taylor-type decomposition", "the root on a line to the nearest neighbour of another class departs from the data",
+@claim("03", f"{_PAPER}, Taylor-type decomposition", "the root on a line to the nearest neighbour of "
+                                                     "another class departs from the data",
        "strongly, where the data are sparse")
 def _line_root():
     import torch
@@ -117,15 +130,18 @@ def _line_root():
     with torch.no_grad():
         other = net(train).argmax(1) != net(x).argmax(1)[:, None]  # (20, training digits)
     apart = torch.cdist(x.flatten(1), train.flatten(1))
-    end = apart.masked_fill(~other, torch.inf).argmin(1, keepdim=True)  # where the line leads: near it by construction
+    # where the line leads: the root is near it by construction
+    end = apart.masked_fill(~other, torch.inf).argmin(1, keepdim=True)
     roots = torch.cdist(line_root(net, x, train).flatten(1), train.flatten(1)).scatter(1, end, torch.inf)
     ratio = roots.amin(1) / apart.amin(1)
     far, farther = float(ratio.mean()), float((ratio > 1).double().mean())
-    return (f"digits: {far:.2f} × as far from the nearest training digit as x is (the line's own end left out), farther "
+    return (f"digits: {far:.2f} × as far from the nearest training digit as x is (the line's own end left "
+            f"out), farther "
             f"for {farther:.0%} of {len(x)}"), bool(far > 1 and farther > 0.5)
 
 
-@claim("03", "Montavon et al. 2019, section 10.2", "LRP-0 is gradient × input in a ReLU network", "equivalent")
+@claim("03", "Montavon et al. 2019, section 10.2", "LRP-0 is gradient × input in a ReLU "
+                                                   "network", "equivalent")
 def _gradient_times_input():
     from ..attribution import Epsilon, gradient_x_input, lrp
 
@@ -134,7 +150,12 @@ def _gradient_times_input():
     return f"digits-cnn, 20 digits: largest difference {gap:.0e}", gap < 1e-5
 
 
-@claim("03", "Montavon et al. 2019, section 10.3", "a composite by depth is less noisy than one rule everywhere", "uniform LRP-0: noisy; composite: few artefacts")
+@claim(
+    "03",
+    "Montavon et al. 2019, section 10.3",
+    "a composite by depth is less noisy than one rule everywhere",
+    "uniform LRP-0: noisy; composite: few artefacts",
+)
 def _less_noisy():
     from ..attribution import lrp_composite
 
@@ -146,4 +167,7 @@ def _less_noisy():
         return float((steps / R.abs().sum((1, 2, 3))).mean())
 
     uniform, depth = roughness("epsilon"), roughness("lrp_cmp")
-    return f"digits-cnn, Σ |differences of neighbours| / Σ |R|: {uniform:.2f} uniform ε, {depth:.2f} by depth", depth < uniform
+    return (
+        f"digits-cnn, Σ |differences of neighbours| / Σ |R|: {uniform:.2f} uniform ε, {depth:.2f} by depth",
+        depth < uniform,
+    )

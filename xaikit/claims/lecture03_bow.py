@@ -7,7 +7,7 @@ _PAPER = "Bach et al. 2015, bag of words"
 
 
 @functools.cache
-def _explained(kernel, count=40):
+def _explained(kernel, count=20):
     """The explanations of ``count`` test pictures, sum-pooled rank mapping."""
     from ..data import shapes
     from ..features import bow, bow_relevance
@@ -16,17 +16,20 @@ def _explained(kernel, count=40):
     return [bow_relevance.explain(model, image) for image in shapes(count, split="test").images]
 
 
-@claim("03", f"{_PAPER}, Def. 1", "sum-decomposable kernels: f(x) = Σ R⁽³⁾ = Σ R⁽²⁾ = Σ R⁽¹⁾ without error", "no error, b shared as b / V")
+@claim("03", f"{_PAPER}, Def. 1", "sum-decomposable kernels: f(x) = Σ R⁽³⁾ = Σ R⁽²⁾ = Σ R⁽¹⁾ without "
+                                  "error", "no error, b shared as b / V")
 def _exact():
     gaps = {}
     for kernel in ("intersection", "chi2"):
         sums = [list(e.sums().values()) for e in _explained(kernel)]
         gaps[kernel] = max(abs(stage - s[0]) for s in sums for stage in s[1:])
-    return (f"largest gap {max(gaps.values()):.0e} over {len(sums)} pictures, histogram intersection and additive χ²",
+    return (f"largest gap {max(gaps.values()):.0e} over {len(sums)} pictures, histogram intersection and "
+            f"additive χ²",
             bool(max(gaps.values()) < 1e-6))
 
 
-@claim("03", f"{_PAPER}, Def. 2", "differentiable kernels: Σ R⁽³⁾ ≈ f(x), from a root point (holds: the sum's sign is right, its error in the median below a quarter of |f|)",
+@claim("03", f"{_PAPER}, Def. 2", "differentiable kernels: Σ R⁽³⁾ ≈ f(x), from a root point (holds: the "
+                                  "sum's sign is right, its error in the median below a quarter of |f|)",
        "approximately")
 def _taylor():
     import numpy as np
@@ -40,7 +43,8 @@ def _taylor():
     return "; ".join(text), bool(signs and max(map(np.median, found.values())) < 0.25)
 
 
-@claim("03", f"{_PAPER}, Def. 4", "p-means: the share of the descriptor with the largest m tends to 1 as p grows", "an indicator in the limit")
+@claim("03", f"{_PAPER}, Def. 4", "p-means: the share of the descriptor with the largest m tends to 1 as p "
+                                  "grows", "an indicator in the limit")
 def _limit():
     import torch
 
@@ -69,7 +73,8 @@ def _share_on_corners(sides):
             f"{_on_corners(sides, mapping='soft')[0]:.0%}", bool(share >= 0.9))
 
 
-@claim("03", f"{_PAPER}, polygons against circles", "3 to 6 sides: corners speak for “polygon”, more than straight edges do "
+@claim("03", f"{_PAPER}, polygons against circles", "3 to 6 sides: corners speak for “polygon”, more than "
+                                                    "straight edges do "
        "(rank mapping; holds: in nine of ten polygons)", "heatmaps, not measured")
 def _sharp():
     return _share_on_corners((3, 4, 5, 6))

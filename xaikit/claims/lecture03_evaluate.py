@@ -1,5 +1,5 @@
-"""Lecture 03, judging explanations: what the sources claim of maps on digits, flipping, random weights and the
-truth."""
+"""Lecture 03, judging explanations: what the sources claim of maps on digits, flipping, random weights and
+the truth."""
 
 import functools
 
@@ -27,9 +27,9 @@ def _flips(replace):
     from ..evaluate import pixel_flipping
 
     net, d = _digits()
-    return pixel_flipping(net, d.images, d.labels, ["lrp_epsilon"], replace=replace, steps=8, share=0.1).set_index(
-        "order"
-    )
+    return pixel_flipping(
+        net, d.images, d.labels, ["lrp_epsilon"], replace=replace, steps=8, share=0.1
+    ).set_index("order")
 
 
 @claim(
@@ -47,8 +47,10 @@ def _density():
     maps = attribution.lrp_epsilon(net, d.images, d.labels).sum(1)
     r = evaluate.density_correlation(maps, density[d.labels])
     mean, low, high = evaluate.bootstrap(r.numpy())
-    return f"{len(d)} digits: mean r {mean:.2f} ({low:.2f} … {high:.2f}), above 0 for {(r > 0).float().mean():.0%}: weak", bool(
-        low > 0
+    return (
+        f"{len(d)} digits: mean r {mean:.2f} ({low:.2f} … {high:.2f}), above 0 for "
+        f"{(r > 0).float().mean():.0%}: weak",
+        bool(low > 0),
     )
 
 
@@ -82,7 +84,8 @@ def _near_zero_flipped():
 
 
 @claim(
-    "03", _EXPERIMENTS, "the same, where a pixel is replaced by the image's mean and not by 1 − x", "little change"
+    "03", _EXPERIMENTS, "the same, where a pixel is replaced by the image's mean and not by 1 − "
+                        "x", "little change"
 )
 def _near_zero_mean():
     return _near_zero("mean")
@@ -91,7 +94,8 @@ def _near_zero_mean():
 @claim(
     "03",
     _EXPERIMENTS,
-    "flipping what speaks against 8 in a 3, and against 9 in a 4, raises these classes (more than random flips)",
+    "flipping what speaks against 8 in a 3, and against 9 in a 4, raises these classes (more than random "
+    "flips)",
     "they rise",
 )
 def _negative():
@@ -124,7 +128,9 @@ def _samek():
 
     net, d = _digits()
     methods = {"lrp_epsilon": None, "|gradient|": lambda m, x, t: gradient(m, x, t).abs(), "deconvnet": None}
-    f = pixel_flipping(net, d.images, d.labels, methods, order="highest", steps=8, share=0.1).set_index("method")
+    f = pixel_flipping(net, d.images, d.labels, methods, order="highest", steps=8, share=0.1).set_index(
+        "method"
+    )
     said = ", ".join(f"{name} {f.area[name]:.2f}" for name in methods)
     return said, bool(f["rank"]["lrp_epsilon"] == 1 and not f.tied.drop("lrp_epsilon").any())
 
@@ -166,8 +172,9 @@ def _edges():
 )
 def _guided():
     at = _sanity().signed.xs(3, level="depth")
-    return f"rank correlation with the old map {at['guided_backprop']:.2f}; gradient {at['gradient']:.2f}", bool(
-        at["guided_backprop"] > 0.5 > abs(at["gradient"])
+    return (
+        f"rank correlation with the old map {at['guided_backprop']:.2f}; gradient {at['gradient']:.2f}",
+        bool(at["guided_backprop"] > 0.5 > abs(at["gradient"])),
     )
 
 

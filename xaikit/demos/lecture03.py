@@ -30,7 +30,8 @@ class Question(NamedTuple):
 
 @functools.cache
 def question(name):
-    """The digit or photograph of that name; a photograph is explained as the network gets it, normalised by channel."""
+    """The digit or photograph of that name; a photograph is explained as the network gets it, normalised by
+    channel."""
     at = scene(name)
     model, x, low, high = at.model, at.x, 0.0, 1.0
     if name in PHOTOS:
@@ -40,12 +41,14 @@ def question(name):
     target = int(share.argmax())
     said = f"{at.classes[target]}  ({float(share[target]):.0%})"
     blocks = {layer: block for layer, block, _ in attribution.layers(model, x)}
-    return Question(model, x, (plot.pixels(at.x) * 255).round().astype(np.uint8), said, target, blocks, ZBox(low, high))
+    return Question(model, x, (plot.pixels(at.x) * 255).round().astype(np.uint8), said, target, blocks,
+                    ZBox(low, high))
 
 
 def rules(at, first, lower, middle, upper, eps, alpha, gamma):
     """{layer's name: rule}, as ``lrp`` takes it."""
-    made = {"epsilon": Epsilon(eps), "alpha": AlphaBeta(alpha, 1 - alpha), "gamma": Gamma(gamma), "flat": Flat(),
+    made = {"epsilon": Epsilon(eps), "alpha": AlphaBeta(alpha, 1 - alpha), "gamma": Gamma(gamma),
+            "flat": Flat(),
             "square": WSquare(), "box": at.box}
     chosen = dict(zip(BLOCKS, (first, lower, middle, upper), strict=True))
     return {layer: made[chosen[block]] for layer, block in at.blocks.items()} | {"*": Epsilon(1e-6)}
@@ -60,7 +63,8 @@ def live(picture, first, lower, middle, upper, eps, alpha, gamma):
 
 
 def kept_by_block(at, ledger):
-    """{block: (kept by biases, kept by stabilisers)}, from the logit down; what has no weights belongs to the layer above it."""
+    """{block: (kept by biases, kept by stabilisers)}, from the logit down; what has no weights belongs to the
+    layer above it."""
     found, block = {b: [0.0, 0.0] for b in BLOCKS[::-1]}, "upper"
     for row in ledger.itertuples():
         block = at.blocks.get(row.layer, block)
@@ -88,16 +92,19 @@ def _draw(at, a, ledger):
     board.text(668, 194, f"{number(float(a[a > 0].sum()))} / {number(float(a[a < 0].sum()))}", 15, bold=True)
     gap = logit - total - sum(map(sum, kept.values()))
     board.text(668, 236, "not accounted for", 12, plot.MUTED)
-    board.text(668, 254, f"{'✓' if abs(gap) <= 1e-4 * max(1, abs(logit)) else '✗'} {number(gap, digits=2)}", 15, bold=True)
+    board.text(668, 254, f"{'✓' if abs(gap) <= 1e-4 * max(1, abs(logit)) else '✗'} "
+                         f"{number(gap, digits=2)}", 15, bold=True)
     _waterfall(board, 20, 326, logit, kept, total)
     return board.jpeg()
 
 
 def _waterfall(board, left, top, logit, kept, total):
-    """f(x), then what each block keeps from where the one above left off, then what is left: signed bars on one scale."""
+    """f(x), then what each block keeps from where the one above left off, then what is left: signed bars on
+    one scale."""
     rows, at = [("f(x)", [(0.0, logit, plot.INK)])], logit
     for block, (bias, stabiliser) in kept.items():
-        rows.append((f"kept in {block}", [(at, at - bias, plot.COLORS[4]), (at - bias, at - bias - stabiliser, plot.COLORS[0])]))
+        rows.append((f"kept in {block}",
+                     [(at, at - bias, plot.COLORS[4]), (at - bias, at - bias - stabiliser, plot.COLORS[0])]))
         at -= bias + stabiliser
     rows.append(("pixels", [(0.0, total, plot.FOR if total > 0 else plot.AGAINST)]))
     ends = [v for _, parts in rows for a, b, _ in parts for v in (a, b)]
@@ -124,7 +131,8 @@ def _waterfall(board, left, top, logit, kept, total):
 
 
 def photograph(name="chelsea", presets=("epsilon", "epsilon_plus", "epsilon_gamma_box", "lrp_cmp")):
-    """A figure: a photograph and its relevance under some composites, for the class that SqueezeNet sees there.
+    """A figure: a photograph and its relevance under some composites, for the class that SqueezeNet sees
+    there.
 
     Returns the list of Axes; None where the network's weights are not on this machine.
     """
@@ -132,12 +140,14 @@ def photograph(name="chelsea", presets=("epsilon", "epsilon_plus", "epsilon_gamm
         return None
     at = question(name)
     edges = {"low": at.box.low, "high": at.box.high}
-    maps = [plot.flat(attribution.lrp_composite(at.model, at.x, at.target, preset=p, **edges)) for p in presets]
+    maps = [plot.flat(attribution.lrp_composite(at.model, at.x, at.target, preset=p,
+                                                **edges)) for p in presets]
     limits = [plot.limit_of(m, 0.995) for m in maps]  # a few bright pixels would leave the rest pale
     axes = plot.grid([at.shown, *(m.clip(-top, top) for m, top in zip(maps, limits, strict=True))],
                      signed=[False] + [True] * len(maps), size=2.1, columns=len(maps) + 1,
                      titles=[at.said, *(attribution.PRESETS[p].label.split(" (")[0] for p in presets)])
-    plot.describe(axes[0], f"A photograph, {name}, and its relevance for {at.said} under {len(maps)} composites.")
+    plot.describe(axes[0], f"A photograph, {name}, and its relevance for {at.said} under {len(maps)} "
+                           f"composites.")
     return axes
 
 
@@ -149,8 +159,10 @@ def demos():
         {"picture": Toggle(pictures(), "3", "picture"), "first": Toggle(FIRST, "box", "first layer"),
          "lower": Toggle(OTHERS, "alpha", "lower"), "middle": Toggle(OTHERS, "epsilon", "middle"),
          "upper": Toggle(OTHERS, "epsilon", "upper"), "eps": Slider(1e-3, 10.0, 1.0, label="ε", log=True),
-         "alpha": Slider(1.0, 3.0, 2.0, step=0.1, label="α"), "gamma": Slider(0.0, 2.0, 0.25, step=0.05, label="γ")},
-        "The score f(x) flows down from the upper layers to the pixels. The bars say what biases and stabilisers keep on the "
-        "way: together with what reaches the pixels it adds up to f(x).",
-        "An input and its relevance map under the chosen rules; below, bars from f(x) down to the pixels with what biases and "
+         "alpha": Slider(1.0, 3.0, 2.0, step=0.1, label="α"),
+         "gamma": Slider(0.0, 2.0, 0.25, step=0.05, label="γ")},
+        "The score f(x) flows down from the upper layers to the pixels. The bars say what biases and "
+        "stabilisers keep on the way: together with what reaches the pixels it adds up to f(x).",
+        "An input and its relevance map under the chosen rules; below, bars from f(x) down to the pixels "
+        "with what biases and "
         "stabilisers keep in each block of layers.", 900)]

@@ -17,18 +17,21 @@ _NAMES = {"triangle": 3, "quadrilateral": 4, "pentagon": 5, "hexagon": 6, "octag
 
 @functools.cache
 def pictures():
-    """{name: (image (1, H, W), masks (3, H, W))}: for each shape the first test picture with just one; then with four."""
+    """{name: (image (1, H, W), masks (3, H, W))}: for each shape the first test picture with just one; then
+    with four."""
     found = data.shapes(256, split="test")
     chosen, sides = {}, found.factors["shape1_sides"].to_numpy()
     for name, k in _NAMES.items():
         chosen[name] = int(np.flatnonzero((found.factors["shapes"] == 1) & (sides == k))[0])
     for name, label in (("polygons", 1), ("circles", 0)):
-        chosen[name] = int(np.flatnonzero((found.factors["shapes"] == 4) & (found.labels.numpy() == label))[0])
+        four = (found.factors["shapes"] == 4) & (found.labels.numpy() == label)
+        chosen[name] = int(np.flatnonzero(four)[0])
     return {name: (found.images[i], found.masks[i]) for name, i in chosen.items()}
 
 
 def usable(mapping, kernel, p):
-    """(kernel, p, note): a Fisher vector can be negative, so histogram kernels and p ≠ 1 have no meaning for it."""
+    """(kernel, p, note): a Fisher vector can be negative, so histogram kernels and p ≠ 1 have no meaning for
+    it."""
     if mapping != "fisher" or (kernel in ("linear", "gaussian") and p == 1):
         return kernel, p, ""
     kernel = "gaussian" if kernel in bow.EXPONENTIAL else "linear"
@@ -50,7 +53,8 @@ def live(mapping, kernel, p, picture, paint):
     for y, x, window, value in _strongest(found, image.shape[1:]):
         scale = side / image.shape[1]
         for grow in (0, 1):
-            board.rectangle(20 + x * scale - grow, 36 + y * scale - grow, window * scale + 2 * grow, window * scale + 2 * grow,
+            board.rectangle(20 + x * scale - grow, 36 + y * scale - grow, window * scale + 2 * grow,
+                            window * scale + 2 * grow,
                             outline=plot.FOR if value > 0 else plot.AGAINST)
     limit = plot.limit_of(found.pixels, 0.998)
     board.text(294, 26, "relevance of pixels, R⁽¹⁾", 11.5, bold=True, anchor="ls")
@@ -61,12 +65,17 @@ def live(mapping, kernel, p, picture, paint):
     board.bars(752, 36, 130, rows, 2.4 * max(1.0, *(abs(v) for _, v in rows)), row_height=27)
     gap = abs(rows[1][1] - rows[0][1])
     exact = kernel in bow.SUM_DECOMPOSABLE
-    board.text(624, 150, "exact: the kernel is a sum over words" if exact else f"Taylor: {number(gap, digits=2)} of f(x) unexplained",
+    board.text(624, 150, "exact: the kernel is a sum over "
+                         "words" if exact else f"Taylor: {number(gap, digits=2)} of f(x) unexplained",
                10.5, plot.INK if exact else plot.FOR)
-    board.text(624, 168, f"in it the bias, {number(found.bias, True)}" if exact else "the bias is in the root point", 10.5, plot.MUTED)
+    board.text(624, 168, f"in it the bias, "
+                         f"{number(found.bias, True)}" if exact else "the bias is in the root point", 10.5,
+                         plot.MUTED)
     corner = masks[2].any()
-    for i, (name, where) in enumerate((("corners", masks[2]), ("straight edges" if corner else "edge", masks[1] & ~masks[2]),
-                                       ("inside", masks[0] & ~masks[1]), ("background", ~(masks[0] | masks[1])))):
+    for i, (name, where) in enumerate((("corners", masks[2]),
+                                       ("straight edges" if corner else "edge", masks[1] & ~masks[2]),
+                                       ("inside", masks[0] & ~masks[1]),
+                                       ("background", ~(masks[0] | masks[1])))):
         mean = float(found.pixels[where].mean()) if where.any() else float("nan")
         board.text(624, 204 + 20 * i, name, 10.5, plot.INK)
         board.text(880, 204 + 20 * i, "–" if mean != mean else number(1e4 * mean, True), 10.5,
@@ -91,7 +100,8 @@ def _words(board, found, parts):
     """R⁽³⁾ as thin bars, each window size's words sorted from against to for."""
     height, limit = 90, plot.limit_of(found.words)
     chart = Chart(board, (60, 340, 820, height), (0, 1), (-limit, limit), yticks=(-limit, 0, limit))
-    board.text(60, 330, "relevance of words, R⁽³⁾, sorted: words of the small windows, then of the large ones", 11.5, bold=True, anchor="ls")
+    board.text(60, 330, "relevance of words, R⁽³⁾, sorted: words of the small windows, then of the large "
+                        "ones", 11.5, bold=True, anchor="ls")
     for u, part in enumerate(parts):
         values = found.words[part].sort().values.tolist()
         width = 400 / len(values)
@@ -107,10 +117,14 @@ def demos():
         "03/bow", "03", "A bag of words, explained down to its pixels",
         lambda mapping, kernel, p, picture, paint: live(mapping, kernel, p, picture, paint),
         {"mapping": Toggle({v: k for k, v in bow.MAPPINGS.items()}, "rank"),
-         "kernel": Toggle({v: k for k, v in bow.KERNELS.items()}, "intersection"), "p": Toggle(_POWERS, 1.0, "pooling p"),
-         "picture": Toggle((*_NAMES, "polygons", "circles"), "quadrilateral"), "paint": Toggle(_PAINT, None, "area(l)")},
-        "A support vector machine on bags of words says polygon (positive) or circle. Red pixels speak for polygon. The four sums "
-        "agree where the kernel is a sum over words; elsewhere the Taylor decomposition leaves a gap. The first picture takes "
-        "some seconds: everything is trained then.",
-        "A picture of shapes with boxes round its three strongest windows; the same with the relevance of its pixels; bars of "
-        "f(x) and of the sums of relevance over words, descriptors and pixels; below, the relevance of every word.", 900)]
+         "kernel": Toggle({v: k for k, v in bow.KERNELS.items()}, "intersection"),
+         "p": Toggle(_POWERS, 1.0, "pooling p"),
+         "picture": Toggle((*_NAMES, "polygons", "circles"), "quadrilateral"),
+         "paint": Toggle(_PAINT, None, "area(l)")},
+        "A support vector machine on bags of words says polygon (positive) or circle. Red pixels speak for "
+        "polygon. The four sums agree where the kernel is a sum over words; elsewhere the Taylor "
+        "decomposition leaves a gap. The first picture takes some seconds: everything is trained then.",
+        "A picture of shapes with boxes round its three strongest windows; the same with the relevance of "
+        "its pixels; bars of f(x) and of the sums of relevance over words, descriptors and pixels; below, "
+        "the relevance of "
+        "every word.", 900)]

@@ -20,7 +20,8 @@ _WINDOW = {"digits": 7, "shapes": 26, "scenes": 16}
 
 @functools.cache
 def _set(name):
-    """(network, data set of pictures that it gets right) of a demo: ten digits, eight shapes, eight scenes."""
+    """(network, data set of pictures that it gets right) of a demo: ten digits, eight shapes, eight
+    scenes."""
     net = zoo.load(f"{name}-cnn")
     if name == "digits":
         found = data.digits(split="test")
@@ -85,19 +86,24 @@ def digits(digit, target, method):
     board.text(244, 26, f"{label}: evidence for {target}", 12, bold=True, anchor="ls")
     board.picture(plot.signed_rgb(relevance, limit), 244, 36, 200)
     board.scale(limit, 452, 44, 184, label="relevance")
-    board.text(530, 26, f"ink density d{str(target).translate(str.maketrans('0123456789', '₀₁₂₃₄₅₆₇₈₉'))}", 12, bold=True, anchor="ls")
+    board.text(530, 26, f"ink density "
+                        f"d{str(target).translate(str.maketrans('0123456789', '₀₁₂₃₄₅₆₇₈₉'))}", 12, bold=True,
+                        anchor="ls")
     share = (density - 0.1).nan_to_num()
     board.picture(plot.signed_rgb(share, 0.2), 530, 36, 160)
     board.text(530, 202, "red: more than a tenth of the ink", 9.5, plot.MUTED)
     board.text(530, 226, "correlation with the map", 11, plot.MUTED)
-    board.text(530, 242, number(float(evaluate.density_correlation(relevance[None], density)), True, 2), 22, bold=True)
+    board.text(530, 242, number(float(evaluate.density_correlation(relevance[None], density)), True, 2), 22,
+               bold=True)
     with torch.no_grad():
         logits = net(image[None])[0]
     board.text(724, 26, "logits", 12, bold=True, anchor="ls")
-    board.bars(748, 34, 140, [(f"▸ {k}" if k == target else str(k), v) for k, v in enumerate(logits.tolist())],
+    board.bars(748, 34, 140,
+               [(f"▸ {k}" if k == target else str(k), v) for k, v in enumerate(logits.tolist())],
                float(logits.abs().max()) * 2.4, row_height=24, digits=2)
     total = float(relevance.sum())
-    board.text(244, 250, f"sum of the map {number(total, True)}, logit of {target} {number(float(logits[target]), True)}", 11, plot.MUTED)
+    board.text(244, 250, f"sum of the map {number(total, True)}, logit of {target} "
+                         f"{number(float(logits[target]), True)}", 11, plot.MUTED)
     return board.jpeg()
 
 
@@ -118,7 +124,8 @@ def _flips(digit, method, order, replace):
     return flips.tolist(), pictures, p[:, label].tolist(), best.tolist(), who.tolist()
 
 
-_WORDS = {"highest": "highest first", "near_zero": "near zero first", "lowest": "lowest first", "random": "random"}
+_WORDS = {"highest": "highest first", "near_zero": "near zero first", "lowest": "lowest first",
+          "random": "random"}
 
 
 def flipping(flips, order, method, digit, replace):
@@ -138,17 +145,22 @@ def flipping(flips, order, method, digit, replace):
     board.picture(_rgb(pictures[k]), 284, 36, 190)
     board.text(284, 244, f"p({label}) = {own[k]:.2f}", 12, plot.COLORS[0], bold=True)
     board.text(284, 264, f"p({who[k]}) = {other[k]:.2f}  (best wrong class)", 12, plot.COLORS[1], bold=True)
-    chart = Chart(board, (560, 50, 310, 220), (0, xs[-1]), (0, 1), "pixels changed", "probability", (0, 40, 80, 120, 160),
+    chart = Chart(board, (560, 50, 310, 220), (0, xs[-1]), (0, 1), "pixels changed", "probability",
+                  (0, 40, 80, 120, 160),
                   (0, 0.25, 0.5, 0.75, 1))
     by_chance = _flips(digit, method, "random", replace)[2]
-    chart.lines((xs, by_chance, plot.MUTED, 1.4, 5), (xs, other, plot.COLORS[1], 2), (xs, own, plot.COLORS[0], 3),
+    chart.lines((xs, by_chance, plot.MUTED, 1.4, 5), (xs, other, plot.COLORS[1], 2),
+                (xs, own, plot.COLORS[0], 3),
                 ([xs[k]] * 2, [0, 1], plot.INK, 0.8))
     chart.dot(xs[k], own[k], plot.COLORS[0])
     chart.dot(xs[k], other[k], plot.COLORS[1])
     area = float(evaluate.area_over_curve(torch.tensor(own)))
     dashed = float(evaluate.area_over_curve(torch.tensor(by_chance)))
-    board.text(540, 318, f"area over the curve {number(area, True, 2)}   (random order: {number(dashed, True, 2)})", 11)
-    board.text(540, 340, f"{_WORDS[order]}, x → {dict(flip='1 − x', zero='0', mean='mean', blurred='blurred')[replace]}", 11, plot.MUTED)
+    board.text(540, 318, f"area over the curve {number(area, True, 2)}   (random order: "
+                         f"{number(dashed, True, 2)})", 11)
+    board.text(540, 340, f"{_WORDS[order]}, x → "
+                         f"{dict(flip='1 − x', zero='0', mean='mean', blurred='blurred')[replace]}", 11,
+                         plot.MUTED)
     return board.jpeg()
 
 
@@ -173,7 +185,8 @@ def truth(picture, method):
     scores = {k: float(v) for k, v in evaluate.against_truth(relevance[None], mask[None]).items()}
     chance = float(mask.float().mean())
     for i, (measure, says) in enumerate((("mass", "of the positive relevance on the cause"),
-                                         ("rank", "of the top pixels on the cause"), ("pointing", "the highest pixel on the cause"))):
+                                         ("rank", "of the top pixels on the cause"),
+                                         ("pointing", "the highest pixel on the cause"))):
         top = 46 + 86 * i
         word = "hit" if scores[measure] else "miss"
         name = {"mass": "relevance mass", "rank": "rank accuracy", "pointing": "pointing game"}[measure]
@@ -197,23 +210,31 @@ def demos():
              lambda digit, target, method: digits(digit, target, method),
              {"digit": Toggle(tens, 4), "target": Toggle(tens, 9, "class"),
               "method": Toggle(_methods(), "lrp_composite", "method")},
-             "Red pixels are evidence for the chosen class, blue ones against it. The ink density says where that class writes.",
-             "A handwritten digit, the map of evidence for the chosen class, that class's ink density with its correlation to the "
+             "Red pixels are evidence for the chosen class, blue ones against it. The ink density says "
+             "where that class writes.",
+             "A handwritten digit, the map of evidence for the chosen class, that class's ink density with "
+             "its correlation to the "
              "map, and bars of the ten logits.", 900),
         Demo("03/flipping", "03", "Pixel flipping",
              lambda flips, order, method, digit, replace: flipping(flips, order, method, digit, replace),
-             {"flips": Slider(0, 160, 24, 4, "pixels"), "order": Toggle({w: o for o, w in _WORDS.items()}, "highest"),
-              "method": Toggle(_methods("random", "sobel"), "lrp_epsilon", "method"), "digit": Toggle(tens, 4),
-              "replace": Toggle({"1 − x": "flip", "0": "zero", "mean": "mean", "blurred": "blurred"}, "flip", "x →")},
-             "Blue: the digit's own class; orange: the best wrong class; dashed: pixels in random order. A map that found what "
-             "matters lets the blue curve fall early when its highest pixels go first, and late when its lowest do.",
-             "A map, the digit with the chosen number of pixels changed in its order, and the probabilities of the digit's class and "
+             {"flips": Slider(0, 160, 24, 4, "pixels"),
+              "order": Toggle({w: o for o, w in _WORDS.items()}, "highest"),
+              "method": Toggle(_methods("random", "sobel"), "lrp_epsilon", "method"),
+              "digit": Toggle(tens, 4),
+              "replace": Toggle({"1 − x": "flip", "0": "zero", "mean": "mean", "blurred": "blurred"}, "flip",
+                                "x →")},
+             "Blue: the digit's own class; orange: the best wrong class; dashed: pixels in random order. A "
+             "map that found what matters lets the blue curve fall early when its highest pixels go first, "
+             "and late when its lowest do.",
+             "A map, the digit with the chosen number of pixels changed in its order, and the probabilities "
+             "of the digit's class and "
              "of the best wrong class against the number of changed pixels.", 900),
         Demo("03/truth", "03", "A map against the truth", lambda picture, method: truth(picture, method),
              {"picture": Toggle(pictures, None, "picture"),
               "method": Toggle(_methods("random", "sobel"), "lrp_alpha_beta", "method")},
-             "Outlined are the pixels that cause the class: house and trees in a scene, the border of a shape. The tick on each bar "
-             "is what chance would get.",
-             "A picture with the pixels that cause its class outlined, a method's map with the same outline, and the map's "
+             "Outlined are the pixels that cause the class: house and trees in a scene, the border of a "
+             "shape. The tick on each bar is what chance would get.",
+             "A picture with the pixels that cause its class outlined, a method's map with the same outline, "
+             "and the map's "
              "relevance mass, rank accuracy and pointing game.", 900),
     ]

@@ -1,4 +1,5 @@
-"""Lecture 03's demo of relevance as messages: the slides' network of seven neurons, the relevance on every edge."""
+"""Lecture 03's demo of relevance as messages: the slides' network of seven neurons, the relevance on every
+edge."""
 import numpy as np
 
 from .. import plot
@@ -30,7 +31,7 @@ def network(x1, x2, x3, bias):
         good = abs(lost) < 1e-9
         said = "✓ conserved" if good else f"✗ {number(lost, True)} stays with the biases"
         board.text(560, 472 + 32 * i, said, 12, plot.INK if good else plot.FOR, bold=True, anchor="lm")
-        assert abs(lost - kept) < 1e-9 * max(1, abs(lost))  # what is missing is what the biases keep, to the last digit
+        assert abs(lost - kept) < 1e-9 * max(1, abs(lost))  # what is missing is just what the biases keep
     return board.jpeg()
 
 
@@ -72,8 +73,11 @@ def demos():
 
     return [Demo(
         "03/messages", "03", "Relevance travels in messages", network,
-        {"x1": at("x₁", 1.0), "x2": at("x₂", 0.5), "x3": at("x₃", 1.5), "bias": Check(False, "biases b₄ … b₇")},
-        "Seven neurons, ReLU at 4, 5, 6. Each neuron hands its relevance down in the proportions in which its inputs made its "
-        "sum. Without biases every layer's relevance adds up to f(x).",
-        "The network of seven neurons twice: on the left with what each neuron sends up, on the right with the relevance that "
-        "comes down on every edge, red for positive and blue for negative; below, bars of each layer's sum.", 940)]
+        {"x1": at("x₁", 1.0), "x2": at("x₂", 0.5), "x3": at("x₃", 1.5),
+         "bias": Check(False, "biases b₄ … b₇")},
+        "Seven neurons, ReLU at 4, 5, 6. Each neuron hands its relevance down in the proportions in which "
+        "its inputs made its sum. Without biases every layer's relevance adds up to f(x).",
+        "The network of seven neurons twice: on the left with what each neuron sends up, on the right with "
+        "the relevance that comes down on every edge, red for positive and blue for negative; below, bars of "
+        "each layer's "
+        "sum.", 940)]

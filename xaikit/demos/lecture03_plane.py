@@ -1,4 +1,5 @@
-"""Lecture 03's classifier of the plane, where a root point can be seen, and its demo: gradient at x, Taylor at a root."""
+"""Lecture 03's classifier of the plane, where a root point can be seen, and its demo: gradient at x, Taylor
+at a root."""
 import functools
 
 import numpy as np
@@ -28,7 +29,8 @@ def _ground():
     plt.close(fig)
     board = Canvas(290, 290)
     chart = Chart(board, (0, 0, 290, 290), (-REACH, REACH), (-REACH, REACH))
-    board.picture((255 - 0.45 * (255.0 - plot.signed_rgb(value, 2.0))).astype(np.uint8), 0, 0, 290, 290, smooth=True)
+    board.picture((255 - 0.45 * (255.0 - plot.signed_rgb(value, 2.0))).astype(np.uint8), 0, 0, 290, 290,
+                  smooth=True)
     for p, y in zip(points[::2].tolist(), labels[::2].tolist(), strict=True):
         if max(map(abs, p)) < REACH - 0.1:
             chart.dot(*p, plot.COLORS[0] if y > 0 else plot.COLORS[2], 2)
@@ -71,12 +73,14 @@ def expansion(x1, x2, search):
         return board.jpeg()
     R = attribution.taylor(f, x, 0, root=root)[0].tolist()
     reach = 1.3 * max(0.5, abs(here), *map(abs, R))
-    board.bars(740, 50, 150, [("f(x)", here), ("R₁", R[0]), ("R₂", R[1]), ("R₁ + R₂", sum(R))], reach, row_height=36)
+    board.bars(740, 50, 150, [("f(x)", here), ("R₁", R[0]), ("R₂", R[1]), ("R₁ + R₂", sum(R))], reach,
+               row_height=36)
     size = float(slope.norm() * (x - root).norm())
     cosine = float((slope * (x - root)).sum()) / size if size > 1e-12 else 0.0
     for i, (name, value) in enumerate((
             ("between the two arrows", f"{np.degrees(np.arccos(np.clip(cosine, -1, 1))):.0f}°"),
-            ("distance |x − x⁰|", number(float((x - root).norm()))), ("residuum f(x) − Σ R", number(here - sum(R), True)))):
+            ("distance |x − x⁰|", number(float((x - root).norm()))),
+            ("residuum f(x) − Σ R", number(here - sum(R), True)))):
         board.text(660, 220 + 62 * i, name, 11.5, plot.MUTED)
         board.text(660, 236 + 62 * i, value, 22, bold=True)
     return board.jpeg()
@@ -95,9 +99,12 @@ def _arrow(start, end):
 def demos():
     return [Demo(
         "03/taylor", "03", "The gradient at x does not know where the boundary is", expansion,
-        {"x1": Slider(-2.5, 2.5, 0.05, step=0.05, label="x₁"), "x2": Slider(-2.0, 2.0, 0.9, step=0.05, label="x₂"),
-         "search": Toggle({"line to the nearest neighbour": "line", "local search": "local"}, "line", "root by")},
-        "Red ground: f > 0. Left the direction of the gradient at x, which climbs; right the way from a root x⁰ on the dashed "
-        "boundary to x.",
-        "The plane with dots of two classes and the decision boundary, twice: with the gradient at the point x, and with the "
+        {"x1": Slider(-2.5, 2.5, 0.05, step=0.05, label="x₁"),
+         "x2": Slider(-2.0, 2.0, 0.9, step=0.05, label="x₂"),
+         "search": Toggle({"line to the nearest neighbour": "line",
+                           "local search": "local"}, "line", "root by")},
+        "Red ground: f > 0. Left the direction of the gradient at x, which climbs; right the way from a "
+        "root x⁰ on the dashed boundary to x.",
+        "The plane with dots of two classes and the decision boundary, twice: with the gradient at the point "
+        "x, and with the "
         "arrow from a root point to x; beside it bars of f(x) and of the two relevances.", 940)]

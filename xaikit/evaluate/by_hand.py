@@ -1,11 +1,14 @@
-"""Two classifiers small enough to follow by hand: the slides' network of seven neurons, and one of the plane."""
+"""Two classifiers small enough to follow by hand: the slides' network of seven neurons, and one of the
+plane."""
+
 import functools
 
 import numpy as np
 import torch
 from torch import nn
 
-# Neuron i feeds neuron k with the weight EDGES[i, k] (Bach et al. 2015, fig. 2: 1, 2, 3 are inputs, 7 is the output).
+# Neuron i feeds neuron k with the weight EDGES[i, k] (Bach et al. 2015, fig. 2: 1, 2, 3 are inputs, 7 is the
+# output).
 EDGES = {(1, 4): 1.0, (2, 4): -0.8, (1, 5): -0.6, (2, 5): 1.2, (3, 5): 0.5, (2, 6): -0.7, (3, 6): 1.1,
          (4, 7): 1.5, (5, 7): 1.0, (6, 7): -0.8}
 BIAS = {4: 0.4, 5: -0.3, 6: 0.2, 7: 0.5}
@@ -23,7 +26,8 @@ def forward(inputs, bias=False):
 
 
 def messages(a, z):
-    """(R, R on every edge): R_{i←k} = R_k a_i w_ik / z_k from neuron 7 down; where z_k = 0 nothing is sent."""
+    """(R, R on every edge): R_{i←k} = R_k a_i w_ik / z_k from neuron 7 down; where z_k = 0 nothing is
+    sent."""
     relevance, sent = {7: a[7]}, {}
     for layer in (LAYERS[2], LAYERS[1]):
         for k in layer:
@@ -51,7 +55,8 @@ class Kernels(nn.Module):
 
 @functools.cache
 def plane(seed=0):
-    """(points (N, 2), labels (N,) ±1, the trained classifier): class +1 in two clumps, class −1 around and between."""
+    """(points (N, 2), labels (N,) ±1, the trained classifier): class +1 in two clumps, class −1 around and
+    between."""
     from sklearn.svm import SVC
 
     rng = np.random.default_rng(seed)

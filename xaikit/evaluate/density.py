@@ -5,7 +5,8 @@ import torch
 
 
 def ink_density(images, labels, classes=10, least=0.02):
-    """d_k(p), the share of class k in all the ink at pixel p: (classes, H, W), NaN where hardly anybody wrote.
+    """d_k(p), the share of class k in all the ink at pixel p: (classes, H, W), NaN where hardly anybody
+    wrote.
 
     d_k(p) = Σ_{N in digits(k)} N(p) / Σ_l Σ_{N in digits(l)} N(p), Bach et al. 2015, eq. 65.  "Hardly": less
     than ``least`` of the ink of the blackest pixel; there the ratio is one of two nothings.

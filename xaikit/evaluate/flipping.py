@@ -1,4 +1,5 @@
-"""Pixel flipping: if a map is right about what matters, the score must fall when its first pixels are changed.
+"""Pixel flipping: if a map is right about what matters, the score must fall when its first pixels are
+changed.
 
 Bach et al. 2015, section "Experiments"; the area over the curve: Samek et al. 2017, section III.
 """
@@ -49,8 +50,9 @@ def _smooth(x, sigma, axis):
 def flipping_order(relevance, order="highest", seed=0):
     """Every pixel's turn, 0 for the first: (N, H, W) relevances → (N, H·W) whole numbers.
 
-    ``order``: "highest" relevance first, "lowest" first, "near_zero" (smallest |R| first), or "random".  Equal
-    relevances come in a random order that ``seed`` fixes: by place, the top of the picture would be favoured.
+    ``order``: "highest" relevance first, "lowest" first, "near_zero" (smallest |R| first), or "random". 
+    Equal relevances come in a random order that ``seed`` fixes: by place, the top of the picture would be
+    favoured.
     """
     if order not in ORDERS:
         raise ValueError(f"order is one of {', '.join(ORDERS)}, not {order!r}")
@@ -99,10 +101,10 @@ def flip_curves(
     """(class score, best other class's score) while pixels are flipped, each (N, steps + 1); index 0 is the
     image itself.
 
-    ``images`` (N, C, H, W), ``labels`` int or (N,) the class followed, ``relevance`` (N, H, W) what orders the
-    pixels. ``replace``: see ``replacement``.  All levels of an image go through the network together, so that
-    memory is bounded by ``steps`` images and what the network holds of a chunk.  ``output``: "probability"
-    (softmax) or "logit".
+    ``images`` (N, C, H, W), ``labels`` int or (N,) the class followed, ``relevance`` (N, H, W) what orders
+    the pixels. ``replace``: see ``replacement``.  All levels of an image go through the network together, so
+    that memory is bounded by ``steps`` images and what the network holds of a chunk.  ``output``:
+    "probability" (softmax) or "logit".
     """
     if output not in ("probability", "logit"):
         raise ValueError(f"output is 'probability' or 'logit', not {output!r}")
@@ -114,7 +116,8 @@ def flip_curves(
         for i, (image, class_) in enumerate(zip(images, target.tolist(), strict=True)):
             out = logits(score, flipped(image, other[i], turns[i], flips))
             if out.shape[1] < 2:
-                raise ValueError("flipping follows a class against the others: the network needs two outputs or more")
+                raise ValueError("flipping follows a class against the others: the network needs two "
+                                 "outputs or more")
             out = out.softmax(1) if output == "probability" else out
             own.append(out[:, class_])
             rival.append(torch.cat([out[:, :class_], out[:, class_ + 1 :]], 1).amax(1))
@@ -124,7 +127,8 @@ def flip_curves(
 def area_over_curve(scores):
     """AOPC of each curve: the mean over k = 0 … L of f(x⁽⁰⁾) − f(x⁽ᵏ⁾).  (…, L + 1) → (…).
 
-    Source: Samek et al. 2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned", eq. 12.
+    Source: Samek et al. 2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned", eq.
+    12.
     """
     return (scores[..., :1] - scores).mean(-1)
 
@@ -147,8 +151,8 @@ def pixel_flipping(
     method, order and replacement.
 
     ``images`` (N, C, H, W) in [0, 1], ``labels`` int or (N,): the class that is explained and followed (the
-    true one for "what speaks for it", another one for "what speaks against it").  ``methods``, ``options``: see
-    ``maps.chosen``; by default all methods and both controls.  ``order``, ``replace``: one
+    true one for "what speaks for it", another one for "what speaks against it").  ``methods``, ``options``:
+    see ``maps.chosen``; by default all methods and both controls.  ``order``, ``replace``: one
     of ``ORDERS`` and of ``REPLACE``, or several.  ``steps``, ``share``, ``output``: see ``flip_curves``.
     ``batch_size``: images whose maps are in memory at once.
 
@@ -158,14 +162,14 @@ def pixel_flipping(
     since what is left when the lowest go first is what is put in highest first); ``rank``, 1 for the best of
     its order and replacement (largest area for "highest", smallest for "lowest" and smallest |area| for
     "near_zero"); ``tied``, whether the interval of the paired difference to the best covers 0; the curves
-    ``flips``, ``score``, ``wrong`` (L + 1,), means over images; ``why``, which says why a method has no numbers
-    here.
+    ``flips``, ``score``, ``wrong`` (L + 1,), means over images; ``why``, which says why a method has no
+    numbers here.
 
-    A large area says that the map found pixels whose change *to this replacement* moves this network.  It does
-    not say that a person would call them the cause: flipped pictures are none that the network was trained on,
-    replacement and order decide between methods, and a map of adversarial pixels would score best of all.
-    Raises ValueError for words and numbers out of range, and as ``attribution.gradient`` for what cannot be
-    explained.
+    A large area says that the map found pixels whose change *to this replacement* moves this network.  It
+    does not say that a person would call them the cause: flipped pictures are none that the network was
+    trained on, replacement and order decide between methods, and a map of adversarial pixels would score best
+    of all. Raises ValueError for words and numbers out of range, and as ``attribution.gradient`` for what
+    cannot be explained.
     """
     from tqdm.auto import tqdm
 
@@ -207,7 +211,8 @@ def _table(picked, ways, curves, why, flips, seed):
     judged = [name for name, _, _ in picked if name not in why]
     for o, r in ways:
         scores = {
-            n: [torch.cat(part).double().numpy() for part in zip(*curves[n, o, r], strict=True)] for n in judged
+            n: [torch.cat(part).double().numpy() for part in zip(*curves[n, o, r], strict=True)]
+            for n in judged
         }
         areas = np.stack([area_over_curve(scores[n][0]) for n in judged]) if judged else np.empty((0, 1))
         worth = {"highest": areas.mean(1), "near_zero": -abs(areas.mean(1))}.get(o, -areas.mean(1))

@@ -1,4 +1,5 @@
-"""The maps that are judged: of every attribution method, and of two controls that know nothing of the network.
+"""The maps that are judged: of every attribution method, and of two controls that know nothing of the
+network.
 
 An evaluation is worth what its controls say: ``random_map`` is what nobody should lose to, and ``sobel``, the
 edges of the picture itself, is a picture-shaped map that never asked the network anything.
@@ -23,8 +24,8 @@ def random_map(model, x, target=None, seed=0):
 def sobel(model, x, target=None):
     """Control: the Sobel edge map √(gₕ² + gᵥ²) of the picture's mean over channels, whatever the network.
 
-    (N, C, H, W) → the same shape, ≥ 0, a C-th in every channel; the border is repeated, so that it is no edge.
-    Source: Sobel, Feldman 1968, as in Gonzalez, Woods, *Digital Image Processing*, section 10.2.
+    (N, C, H, W) → the same shape, ≥ 0, a C-th in every channel; the border is repeated, so that it is no
+    edge. Source: Sobel, Feldman 1968, as in Gonzalez, Woods, *Digital Image Processing*, section 10.2.
     """
     grey = F.pad(x.mean(1, keepdim=True), [1] * 4, mode="replicate")
     kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]).to(x) / 4
@@ -48,7 +49,9 @@ def chosen(methods=None, options=None, seed=0):
     if hasattr(methods, "items"):
         wanted = dict(methods)
     else:
-        wanted = dict.fromkeys(known if methods is None else [methods] if isinstance(methods, str) else methods)
+        wanted = dict.fromkeys(
+            known if methods is None else [methods] if isinstance(methods, str) else methods
+        )
     unknown = [n for n, f in wanted.items() if f is None and n not in known]
     if unknown:
         raise ValueError(f"no method is called {unknown[0]!r}; there are: {', '.join(known)}")
@@ -56,7 +59,8 @@ def chosen(methods=None, options=None, seed=0):
     options = options or {}
     stray = [n for n in options if n not in picked and n not in known]
     if stray or not picked:
-        raise ValueError(f"options for {stray[0]!r}, which is no method" if stray else "no method is left to judge")
+        raise ValueError(f"options for {stray[0]!r}, which is no "
+                         f"method" if stray else "no method is left to judge")
     return [(n, label, functools.partial(_call, f, options.get(n, {}))) for n, (label, f) in picked.items()]
 
 
@@ -80,7 +84,8 @@ def check_images(model, images, labels):
     """
     with explaining(model, images, labels) as score:
         if images.dim() != 4:
-            raise ValueError(f"these evaluations need images (N, C, H, W), not x of shape {tuple(images.shape)}")
+            raise ValueError(f"these evaluations need images (N, C, H, W), not x of shape "
+                             f"{tuple(images.shape)}")
         classes = score.predicted().target
         logits(score, images[:1])  # a class that the network does not have is said here, not after minutes
         return classes
@@ -98,8 +103,8 @@ def bootstrap(values, seed=0, draws=2000, level=0.95):
     """Means of ``values`` (…, N) over the N images with a percentile bootstrap interval: (mean, low, high),
     each (…).
 
-    Images are drawn anew with replacement, the same ones for every row, so that rows may be compared pairwise.
-    Source: Efron, Tibshirani 1993, *An Introduction to the Bootstrap*, section 13.3.
+    Images are drawn anew with replacement, the same ones for every row, so that rows may be compared
+    pairwise. Source: Efron, Tibshirani 1993, *An Introduction to the Bootstrap*, section 13.3.
     """
     values = np.asarray(values, float)
     means = resampled(values, seed, draws)

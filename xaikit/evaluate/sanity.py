@@ -16,19 +16,21 @@ from .maps import bootstrap, check_images, chosen, maps_of, rank_correlation, so
 def layers(model):
     """Names of the modules that hold parameters themselves, the last ("top") first, in the order of
     ``named_modules``."""
-    return [n for n, m in model.named_modules() if any(p is not None and p.numel() for p in m._parameters.values())][
-        ::-1
-    ]
+    return [
+        n
+        for n, m in model.named_modules()
+        if any(p is not None and p.numel() for p in m._parameters.values())
+    ][::-1]
 
 
 def randomised(model, names, seed=0):
     """A copy of the network in which every parameter of the named layers is drawn anew; the caller's stays as
     it is.
 
-    Each tensor gets normal numbers of its own mean and standard deviation: nothing that was learned is left but
-    the scale, and signals neither die nor explode on the way up.  One seed draws the same numbers for a layer
-    whatever other layers are named, so that a cascade changes one layer at a time.  ValueError for a layer that
-    has no parameters or does not exist.
+    Each tensor gets normal numbers of its own mean and standard deviation: nothing that was learned is left
+    but the scale, and signals neither die nor explode on the way up.  One seed draws the same numbers for a
+    layer whatever other layers are named, so that a cascade changes one layer at a time.  ValueError for a
+    layer that has no parameters or does not exist.
     """
     known = layers(model)
     copied = copy.deepcopy(model)
@@ -49,8 +51,8 @@ def similarity(a, b):
     """How alike maps are, image by image: {"absolute", "signed", "ssim"} → (N,); maps (N, H, W).
 
     "absolute" and "signed": Spearman's rank correlation of |a| and |b|, of a and b.  "ssim": structural
-    similarity (Wang et al. 2004, windows of 7) of |a| and |b|, each divided by its maximum.  1 for equal maps;
-    0 where one ranks nothing.
+    similarity (Wang et al. 2004, windows of 7) of |a| and |b|, each divided by its maximum.  1 for equal
+    maps; 0 where one ranks nothing.
     """
     from skimage.metrics import structural_similarity
 
@@ -71,8 +73,8 @@ def sanity(model, images, methods=None, labels=None, options=None, draws=1, seed
     drawn anew; the mean similarity to the untouched network's map as in ``similarity``: ``absolute`` with the
     ends ``low`` and ``high`` of its 95 % bootstrap interval over images, ``signed``, ``ssim``; ``edges``, the
     rank correlation of |map| with the picture's Sobel edges; ``why``, which says why a method has no numbers
-    here.  The control "sobel" is the same at every depth, by construction; "random" has no similarity to lose,
-    because it draws other numbers for every network. Raises as ``pixel_flipping``.
+    here.  The control "sobel" is the same at every depth, by construction; "random" has no similarity to
+    lose, because it draws other numbers for every network. Raises as ``pixel_flipping``.
     """
     from tqdm.auto import tqdm
 

@@ -1,4 +1,5 @@
-"""Scoring against the truth: how much of a map lies on the pixels that cause the class, where these are known.
+"""Scoring against the truth: how much of a map lies on the pixels that cause the class, where these are
+known.
 
 Arras, Osman, Samek 2022, "CLEVR-XAI", section 3.2 (relevance mass and rank accuracy); Zhang et al. 2018,
 "Top-Down Neural Attention by Excitation Backprop", section 4.1 (the pointing game).
@@ -19,11 +20,11 @@ def cause(dataset, which=None):
     """The pixels that cause the label, (N, H, W) bool.
 
     ``which``: a name or names of ``dataset.mask_names`` (their union), a bool tensor (N, H, W), or None for
-    what the two drawn data sets are about.  *shapes*: "edge", the border of what was drawn: the inside and the
-    background of a circle look like those of a polygon, only the course of the border tells them apart.
-    *scenes*: all that is visible of house (with its path, which no scene has without a house) and trees, since
-    the label says which of them are there; a scene of the class "nothing" has no such pixels, its row is False
-    everywhere.  ValueError for anything else.
+    what the two drawn data sets are about.  *shapes*: "edge", the border of what was drawn: the inside and
+    the background of a circle look like those of a polygon, only the course of the border tells them apart.
+    *scenes*: all that is visible of house (with its path, which no scene has without a house) and trees,
+    since the label says which of them are there; a scene of the class "nothing" has no such pixels, its row
+    is False everywhere.  ValueError for anything else.
     """
     if torch.is_tensor(which):
         if which.dtype != torch.bool or which.shape != (len(dataset), *dataset.images.shape[2:]):
@@ -40,18 +41,19 @@ def cause(dataset, which=None):
     if names is None:
         names = next((n for n in (("edge",), HOUSE + TREES) if set(n) <= set(dataset.mask_names)), None)
     if not names or not set(names) <= set(dataset.mask_names):
-        raise ValueError(f"cause must be chosen from the masks {', '.join(dataset.mask_names)}, not {which!r}")
+        raise ValueError(f"cause must be chosen from the masks {', '.join(dataset.mask_names)}, not "
+                         f"{which!r}")
     return dataset.masks[:, [dataset.mask_names.index(n) for n in names]].any(1)
 
 
 def against_truth(relevance, mask, absolute=False, seed=0):
     """Three scores in [0, 1] for maps (N, H, W) and the pixels of the cause (N, H, W) bool: {measure: (N,)}.
 
-    "mass": the share of the positive relevance that lies on the cause (0 where there is none).  "rank": of the
-    K pixels of highest relevance, the share on the cause, K being the cause's own number of pixels.
-    "pointing": 1 if the highest pixel of all is on the cause.  ``absolute``: of |R| instead.  Equal relevances
-    are ranked in a random order (``seed``), so that a constant map gets what chance gives.  ValueError for a
-    cause without pixels.
+    "mass": the share of the positive relevance that lies on the cause (0 where there is none).  "rank": of
+    the K pixels of highest relevance, the share on the cause, K being the cause's own number of pixels.
+    "pointing": 1 if the highest pixel of all is on the cause.  ``absolute``: of |R| instead.  Equal
+    relevances are ranked in a random order (``seed``), so that a constant map gets what chance gives. 
+    ValueError for a cause without pixels.
     """
     if not mask.flatten(1).any(1).all():
         raise ValueError("there is an image whose cause has no pixels: leave it out")
@@ -78,8 +80,8 @@ def truth(model, dataset, methods=None, cause=None, absolute=False, options=None
     network is wrong, a faithful map may well lie elsewhere.  ``methods``, ``options``: see ``maps.chosen``;
     ``absolute``: see ``against_truth``.
 
-    Columns: method, label, images; ``mass``, ``rank``, ``pointing`` (means of ``against_truth``), each with the
-    ends ``…_low`` and ``…_high`` of its 95 % bootstrap interval over images; ``chance``, the share of all
+    Columns: method, label, images; ``mass``, ``rank``, ``pointing`` (means of ``against_truth``), each with
+    the ends ``…_low`` and ``…_high`` of its 95 % bootstrap interval over images; ``chance``, the share of all
     pixels that belong to the cause, which is what a random map gets; ``why``, which says why a method has no
     numbers here. Raises ValueError where no image is left, and as ``attribution.gradient`` for what cannot be
     explained.
@@ -114,7 +116,9 @@ def truth(model, dataset, methods=None, cause=None, absolute=False, options=None
             "why": why.get(name, ""),
         }
         if name not in why:
-            for measure, *numbers in zip(MEASURES, *bootstrap(torch.cat(found[name], 1).numpy(), seed), strict=True):
+            for measure, *numbers in zip(
+                MEASURES, *bootstrap(torch.cat(found[name], 1).numpy(), seed), strict=True
+            ):
                 row |= dict(zip((measure, f"{measure}_low", f"{measure}_high"), numbers, strict=True))
         table.append(row)
     columns = [
@@ -125,7 +129,9 @@ def truth(model, dataset, methods=None, cause=None, absolute=False, options=None
         "chance",
         "why",
     ]
-    return pd.DataFrame(table, columns=columns).sort_values("mass", ascending=False, kind="stable", ignore_index=True)
+    return pd.DataFrame(table, columns=columns).sort_values(
+        "mass", ascending=False, kind="stable", ignore_index=True
+    )
 
 
 _cause = cause  # ``truth`` has an argument of that name

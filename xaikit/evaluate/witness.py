@@ -154,16 +154,20 @@ class Witness:
             right.set_xlim(-1, 1)
         plot.describe(
             fig,
-            f"{self.method} breaks {self.axiom}: {self.text}. At x = {_vector(self.x)}: {'; '.join(self.credits())}.",
+            f"{self.method} breaks {self.axiom}: {self.text}. At x = {_vector(self.x)}: "
+            f"{'; '.join(self.credits())}.",
         )
         return fig
 
 
 def styled(table):
-    """The axiom table with its verdicts in colour and in words, as HTML; a click on a violation opens its witness."""
+    """The axiom table with its verdicts in colour and in words, as HTML; a click on a violation opens its
+    witness."""
 
     def colour(cell):
-        return f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
+        return (
+            f"color: {plot.FOR}" if isinstance(cell, Witness) else f"color: {plot.AGAINST}; font-weight: 600"
+        )
 
     def words(cell):
         if isinstance(cell, Witness):
@@ -180,7 +184,9 @@ def styled(table):
 
     look = {"text-align": "left", "font-size": "85%", "max-width": "13em", "white-space": "normal",
             "vertical-align": "top"}
-    html = plot.Html(table.style.set_uuid("axioms").map(colour).format(clickable).set_properties(**look).to_html())
+    html = plot.Html(
+        table.style.set_uuid("axioms").map(colour).format(clickable).set_properties(**look).to_html()
+    )
     html.plain = table.map(words).to_string()
     return html
 

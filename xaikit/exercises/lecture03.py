@@ -3,7 +3,8 @@ import numpy as np
 
 from .formula import formula
 
-# What the exercises share: a layer takes a (N, I), has weights W (I, J) and biases b (J,), and z = a W + b gets R (N, J).
+# What the exercises share: a layer takes a (N, I), has weights W (I, J) and biases b (J,), and z = a W + b
+# gets R (N, J).
 
 
 def lrp_epsilon(a, W, b, R, eps):
@@ -28,7 +29,8 @@ def lrp_alpha_beta(a, W, b, R, alpha):
 
 
 def passed_on(z, b, R, eps):
-    """What a layer under the ε-rule passes on in all, of the relevance that arrives.  z, R (N, J), b (J,) → (N,)"""
+    """What a layer under the ε-rule passes on in all, of the relevance that arrives.  z, R (N, J), b (J,) →
+    (N,)"""
     import torch
 
     sign = torch.where(z >= 0, 1.0, -1.0)
@@ -132,8 +134,8 @@ ONE_SIDED = "ε always has to move z away from zero: it needs z's own sign, +ε 
 EXERCISES = [
     formula(
         id="3.1", title="The ε-rule", points=2, minutes=8, difficulty=1,
-        task="Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, J), biases `b` (J,), "
-             "relevance of the outputs `R` (N, J) → relevance of the inputs (N, I).",
+        task="Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, "
+             "J), biases `b` (J,), relevance of the outputs `R` (N, J) → relevance of the inputs (N, I).",
         library=lrp_epsilon, cases=_layers, truth=_epsilon, axes="(N, I)",
         mistakes=[
             (ONE_SIDED, lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, a @ W + b + eps)),
@@ -157,7 +159,8 @@ EXERCISES = [
              lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, signed(a @ W + b) * np.maximum(
                  np.abs(a @ W + b), eps))),
             ("The sum over the outputs j is missing: these are the messages, R_i adds them up.",
-             lambda a, W, b, R, eps: a[:, :, None] * W * (R / (a @ W + b + eps * signed(a @ W + b)))[:, None]),
+             lambda a, W, b, R, eps: a[:, :, None] * W * (
+                 R / (a @ W + b + eps * signed(a @ W + b)))[:, None]),
             ("The bias keeps its share: do not hand it to the inputs.",
              lambda a, W, b, R, eps: ((a[:, :, None] * W + b / a.shape[1]) * (
                  R / (a @ W + b + eps * signed(a @ W + b)))[:, None]).sum(2)),
@@ -166,22 +169,25 @@ EXERCISES = [
             ("|z| has no sign: relevance keeps the sign of z_ij / z_j.",
              lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, np.abs(a @ W + b) + eps)),
         ],
-        hints=("Write z = a W + b first. Then every output j hands R_j / (z_j ± ε) down, and input i collects a_i w_ij times that.",
-               "The sum over j is a matrix product with W transposed; torch.where(z >= 0, 1.0, -1.0) is the sign that is never 0.",
+        hints=("Write z = a W + b first. Then every output j hands R_j / (z_j ± ε) down, and input i "
+               "collects a_i w_ij times that.",
+               "The sum over j is a matrix product with W transposed; torch.where(z >= 0, 1.0, -1.0) is the "
+               "sign that is never 0.",
                "s = R / (z + eps * torch.where(z >= 0, 1.0, -1.0)); return a * (s @ W.T)"),
         insight="Forward, divide, backward, multiply: these four steps are all that LRP does in a layer."),
     formula(
         id="3.2", title="Where relevance leaks", points=2, minutes=8, difficulty=2,
-        task="Write `passed_on(z, b, R, eps)`: how much relevance a layer under the ε-rule hands on in all, per "
-             "row, from z, R (N, J), b (J,) and ε alone → (N,). No weights, no inputs.",
+        task="Write `passed_on(z, b, R, eps)`: how much relevance a layer under the ε-rule hands on in all, "
+             "per row, from z, R (N, J), b (J,) and ε alone → (N,). No weights, no inputs.",
         library=passed_on, cases=_passed_cases, truth=_passed, axes="(N,)",
         mistakes=[
             ("That is what leaks, not what is passed on: R less that.",
              lambda z, b, R, eps: R.sum(1) - _passed(z, b, R, eps)),
             ("Only the bias was counted: the stabiliser keeps its part too.",
              _quietly(lambda z, b, R, eps: (R * (1 - b / z)).sum(1))),
-            ("ε stands only below: it is in the denominator, and no input contributed it, so that it keeps a part "
-             "as the bias does.", lambda z, b, R, eps: (R * (1 - b / (z + eps * signed(z)))).sum(1)),
+            ("ε stands only below: it is in the denominator, and no input contributed it, so that it keeps "
+             "a part as the bias does.",
+             lambda z, b, R, eps: (R * (1 - b / (z + eps * signed(z)))).sum(1)),
             (AT_ZERO, lambda z, b, R, eps: (R * (z - b) / (z + eps * np.where(z > 0, 1, -1))).sum(1)),
             ("One number per row: the sum over the outputs, without keepdim.",
              lambda z, b, R, eps: _passed(z, b, R, eps)[:, None]),
@@ -189,44 +195,55 @@ EXERCISES = [
              lambda z, b, R, eps: _passed(z, b, R, eps) / z.shape[1]),
             ("Only the stabiliser was counted: the bias b_j keeps its part too.",
              lambda z, b, R, eps: (R * z / (z + eps * signed(z))).sum(1)),
-            ("For negative z both ε in the fraction are negative.", lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1)),
+            ("For negative z both ε in the fraction are negative.",
+             lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps))).sum(1)),
             ("The ε in the numerator has z's sign as well.",
              lambda z, b, R, eps: (R * (1 - (b + eps) / (z + eps * signed(z)))).sum(1)),
             ("The sum over the outputs is missing: one number per row.",
              lambda z, b, R, eps: R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))),
             ("Rows were summed: the sum runs over the outputs j.",
              lambda z, b, R, eps: (R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))).sum(0)),
-            ("Conservation does not hold here: bias and stabiliser keep some of it.", lambda z, b, R, eps: R.sum(1)),
+            ("Conservation does not hold here: bias and stabiliser keep some of it.",
+             lambda z, b, R, eps: R.sum(1)),
         ],
-        hints=("The contributions of a neuron's inputs add up to z_j − b_j. What fraction of R_j is that under the ε-rule?",
+        hints=("The contributions of a neuron's inputs add up to z_j − b_j. What fraction of R_j is that "
+               "under the ε-rule?",
                "Σ_i R_{i←j} = R_j · (z_j − b_j) / (z_j ± ε), which is R_j · (1 − (b_j ± ε) / (z_j ± ε)).",
                "s = torch.where(z >= 0, 1.0, -1.0); return (R * (1 - (b + eps * s) / (z + eps * s))).sum(1)"),
-        insight="Where b_j has the sign opposite to z_j and |b_j| > ε, the fraction exceeds 1: a bias can also add."),
+        insight="Where b_j has the sign opposite to z_j and |b_j| > ε, the fraction exceeds 1: a bias can "
+                "also add."),
     formula(
         id="3.3", title="The αβ-rule", points=3, minutes=15, difficulty=2,
-        task="Write `lrp_alpha_beta(a, W, b, R, alpha)` with β = 1 − α for one dense layer: `a` (N, I), `W` (I, J), `b` (J,), `R` (N, J) "
-             "→ (N, I). Inputs may be negative; where no contribution has a sign, nothing is shared on that side.",
+        task="Write `lrp_alpha_beta(a, W, b, R, alpha)` with β = 1 − α for one dense layer: `a` (N, I), `W` "
+             "(I, J), `b` (J,), `R` (N, J) → (N, I). Inputs may be negative; where no contribution has a "
+             "sign, nothing is shared on that side.",
         library=lrp_alpha_beta, cases=_alpha_cases, truth=_split, axes="(N, I)",
         mistakes=[
-            ("Positive is what contributes positively: split a_i w_ij, not w_ij (a negative input turns the sign round).",
+            ("Positive is what contributes positively: split a_i w_ij, not w_ij (a negative input turns the "
+             "sign round).",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, by="weight")),
             ("β is 1 − α, and z⁻ / z⁻ is positive: the negative half came with its sign turned round.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=alpha - 1)),
-            ("The negative half is missing (β is 1 − α also where α is below 1).", lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=0.0)),
+            ("The negative half is missing (β is 1 − α also where α is below 1).",
+             lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=0.0)),
             ("The bias is missing: b⁺ belongs to z⁺ and b⁻ to z⁻.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, bias="none")),
             ("The bias has a sign too: only its positive part belongs to z⁺, only its negative part to z⁻.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, bias="whole")),
             ("Each half is divided by its own sum, z⁺ or z⁻, not by z.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, total="z")),
-            ("β = −α: the two must add up to 1.", lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=-alpha)),
+            ("β = −α: the two must add up to 1.",
+             lambda a, W, b, R, alpha: _split(a, W, b, R, alpha, beta=-alpha)),
             ("α and β are swapped: α weighs what speaks for.",
              lambda a, W, b, R, alpha: _split(a, W, b, R, 1 - alpha, beta=alpha)),
         ],
-        hints=("Make all contributions at once: a[:, :, None] * W is (N, I, J). Split them with clamp(min=0) and clamp(max=0).",
-               "Each half: sum over the inputs, plus the bias's part of the same sign, is the denominator; where it is 0 put a 1, "
-               "since nothing is multiplied there.",
-               "plus = (a[:, :, None] * W).clamp(min=0); zp = plus.sum(1) + b.clamp(min=0); zp[zp == 0] = 1; "
-               "(plus * (R / zp)[:, None]).sum(2) is the positive half; the other is the same with max=0; α · one + (1 − α) · other"),
-        insight="Nothing is divided by a difference of large numbers any more: no stabiliser is needed but for 0 / 0."),
+        hints=("Make all contributions at once: a[:, :, None] * W is (N, I, J). Split them with "
+               "clamp(min=0) and clamp(max=0).",
+               "Each half: sum over the inputs, plus the bias's part of the same sign, is the denominator; "
+               "where it is 0 put a 1, since nothing is multiplied there.",
+               "plus = (a[:, :, None] * W).clamp(min=0); zp = plus.sum(1) + b.clamp(min=0); zp[zp == 0] = "
+               "1; (plus * (R / zp)[:, None]).sum(2) is the positive half; the other is the same with "
+               "max=0; α · one + (1 − α) · other"),
+        insight="Nothing is divided by a difference of large numbers any more: no stabiliser is needed but "
+                "for 0 / 0."),
 ]

@@ -24,7 +24,8 @@ def flipping_curve(f, x, relevance):
 def _cases(rng):
     made = []
     for D, kind in ((6, "polynomial"), (9, "network"), (4, "network")):
-        f = functions.random_network(rng, D, activation="tanh") if kind == "network" else functions.polynomial(
+        f = functions.random_network(rng, D,
+                                     activation="tanh") if kind == "network" else functions.polynomial(
             D, rng.normal(size=(D, D)), rng.normal(size=D), rng.normal())
         relevance = rng.permutation(D) - D / 2 + rng.uniform(-0.3, 0.3, D)  # both signs, no ties
         made.append({"x": rng.uniform(0, 0.45, D) + 0.55 * (rng.random(D) < 0.5), "relevance": relevance,
@@ -66,9 +67,10 @@ def _turn_as_order(f, x, relevance):
 
 EXERCISES = [formula(
     id="3.8", title="A flipping curve and its area", points=2, minutes=8, difficulty=2,
-    task="flipping_curve(f, x, relevance): the scores f(x⁽⁰⁾), …, f(x⁽ᴰ⁾) while the pixels of x (D,) are flipped one after the other,"
-         " x_i → 1 − x_i, highest relevance (D,) first, and the area over the curve, the mean over k = 0 … D of f(x⁽⁰⁾) − f(x⁽ᵏ⁾)."
-         " f takes (N, D) and returns (N,). → curve (D + 1,), area. Tolerance 1e-3.",
+    task="flipping_curve(f, x, relevance): the scores f(x⁽⁰⁾), …, f(x⁽ᴰ⁾) while the pixels of x (D,) are "
+         "flipped one after the other, x_i → 1 − x_i, highest relevance (D,) first, and the area over the "
+         "curve, the mean over k = 0 … D of f(x⁽⁰⁾) − f(x⁽ᵏ⁾). f takes (N, D) and returns (N,). → curve (D "
+         "+ 1,), area. Tolerance 1e-3.",
     library=flipping_curve, cases=_cases, truth=_truth, outputs=("curve", "area"),
     mistakes=[
         ("Lowest first: sort so that the highest relevance comes first, argsort(descending=True).",
@@ -89,20 +91,27 @@ EXERCISES = [formula(
          lambda f, x, relevance: _both(_curve(f, x, _highest(relevance))[1:])),
         ("The last flip is missing: in the end all D pixels are flipped, which makes D + 1 scores.",
          lambda f, x, relevance: _both(_curve(f, x, _highest(relevance))[:-1])),
-        ("One argsort gives the pixels in their order, the second each pixel's turn; they are mixed up here.", _turn_as_order),
-        ("That is the area under the curve: take f(x⁽⁰⁾) − f(x⁽ᵏ⁾), so that a falling curve has a large area.",
+        ("One argsort gives the pixels in their order, the second each pixel's turn; they are mixed up "
+         "here.", _turn_as_order),
+        ("That is the area under the curve: take f(x⁽⁰⁾) − f(x⁽ᵏ⁾), so that a falling curve has a large "
+         "area.",
          _with_area(lambda c: c.mean()), 0.5),
-        ("The sign of the area is turned: a falling curve has a positive area.", _with_area(lambda c: (c - c[0]).mean()), 0.5),
+        ("The sign of the area is turned: a falling curve has a positive "
+         "area.", _with_area(lambda c: (c - c[0]).mean()), 0.5),
         ("Divided by D: there are D + 1 scores, the first with a difference of 0.",
          _with_area(lambda c: (c[0] - c).sum() / (len(c) - 1)), 0.5),
         ("That is the trapezoidal rule: the mean counts all D + 1 scores alike.",
          _with_area(lambda c: (c[0] - (c[1:] + c[:-1]) / 2).mean()), 0.5),
         ("The differences are summed: the area is their mean.", _with_area(lambda c: (c[0] - c).sum()), 0.5),
-        ("That is the fall from the first score to the last: every score in between counts.", _with_area(lambda c: c[0] - c[-1]), 0.5),
+        ("That is the fall from the first score to the last: every score in between "
+         "counts.", _with_area(lambda c: c[0] - c[-1]), 0.5),
     ],
-    hints=("Start with the order: `order = relevance.argsort(descending=True)`. Then make x⁽ᵏ⁾ from x⁽ᵏ⁻¹⁾ by flipping pixel order[k−1]"
-           " in a copy. A loop is fine.",
-           "Collect the D + 1 inputs, stack them to (D + 1, D), and call f once. The area is `(curve[0] - curve).mean()`.",
-           "`rows = [x]`\n`for i in relevance.argsort(descending=True):`\n`    rows.append(rows[-1].clone()); rows[-1][i] = 1 - x[i]`\n"
-           "`curve = f(torch.stack(rows))`\n`return curve, (curve[0] - curve).mean()`"),
-    insight="All maps end at the same point, the picture's negative; only the way there differs, and the area measures it.")]
+    hints=("Start with the order: `order = relevance.argsort(descending=True)`. Then make x⁽ᵏ⁾ from x⁽ᵏ⁻¹⁾ "
+           "by flipping pixel order[k−1] in a copy. A loop is fine.",
+           "Collect the D + 1 inputs, stack them to (D + 1, D), and call f once. The area is `(curve[0] - "
+           "curve).mean()`.",
+           "`rows = [x]`\n`for i in relevance.argsort(descending=True):`\n`    "
+           "rows.append(rows[-1].clone()); rows[-1][i] = 1 - x[i]`\n`curve = "
+           "f(torch.stack(rows))`\n`return curve, (curve[0] - curve).mean()`"),
+    insight="All maps end at the same point, the picture's negative; only the way there differs, and the "
+            "area measures it.")]

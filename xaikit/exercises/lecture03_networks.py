@@ -45,7 +45,8 @@ def _back(s, weight, padding, shape):
     full = np.zeros((*shape[:2], shape[2] + 2 * padding, shape[3] + 2 * padding))
     for i in range(k):
         for j in range(k):
-            full[:, :, i:i + s.shape[2], j:j + s.shape[3]] += np.einsum("nkhw,kc->nchw", s, weight[:, :, i, j])
+            full[:, :, i:i + s.shape[2], j:j + s.shape[3]] += np.einsum(
+                "nkhw,kc->nchw", s, weight[:, :, i, j])
     return full[:, :, padding:padding + shape[2], padding:padding + shape[3]]
 
 
@@ -68,14 +69,18 @@ def _unturned(x, weight, bias, R, eps, padding):
 def _conv_cases(rng):
     made = []
     for n, c, k, size, padding, eps, note in ((2, 2, 3, 5, 0, 0.25, "two images of two channels"),
-                                              (1, 1, 2, 4, 1, 0.1, "a padded image"), (1, 3, 1, 6, 2, 0.5, "padding 2")):
-        x, weight, bias = rng.normal(size=(n, c, size, size)), rng.normal(size=(k, c, 3, 3)), rng.normal(size=k)
+                                              (1, 1, 2, 4, 1, 0.1, "a padded image"),
+                                              (1, 3, 1, 6, 2, 0.5, "padding 2")):
+        x, bias = rng.normal(size=(n, c, size, size)), rng.normal(size=k)
+        weight = rng.normal(size=(k, c, 3, 3))
         R = rng.normal(size=(n, k, size + 2 * padding - 2, size + 2 * padding - 2))
-        made.append({"x": x, "weight": weight, "bias": bias, "R": R, "eps": eps, "padding": padding, "note": note})
+        made.append({"x": x, "weight": weight, "bias": bias, "R": R, "eps": eps, "padding": padding,
+                     "note": note})
     x, weight, bias = rng.normal(size=(2, 2, 4, 6)), rng.normal(size=(3, 2, 2, 2)), rng.normal(size=3)
     x[:, 0, 1:3, 2:4], weight[0], bias[0] = 1.0, 0, 0
     weight[0, 0] = [[1, -1], [1, -1]]  # an edge filter: its z is 0 where the picture is even
-    made.append({"x": x, "weight": weight, "bias": bias, "R": rng.normal(size=(2, 3, 5, 7)), "eps": 0.5, "padding": 1,
+    made.append({"x": x, "weight": weight, "bias": bias, "R": rng.normal(size=(2, 3, 5, 7)), "eps": 0.5,
+                 "padding": 1,
                  "note": "images that are not square, 2 × 2 filters, some z = 0"})
     return made
 
@@ -95,11 +100,13 @@ def _root(f, x, other, steps):
 
 
 def _root_cases(rng):
-    """Networks with a change of sign between x and other, found by drawing; the pairs differ within one batch."""
+    """Networks with a change of sign between x and other, found by drawing; the pairs differ within one
+    batch."""
     from . import functions
 
     made = []
-    for n, d, note in ((4, 2, "four points of the plane"), (1, 3, "one point"), (3, 5, "three points of five values")):
+    for n, d, note in ((4, 2, "four points of the plane"), (1, 3, "one point"),
+                       (3, 5, "three points of five values")):
         while True:
             data = functions.random_network(rng, d, activation="tanh")
             points = rng.normal(size=(400, d)) * 1.5
@@ -119,7 +126,8 @@ def _root_cases(rng):
 
 
 def _through(x, weight, bias, R, eps, padding):
-    """x · d/dx Σ z · R / (z ± ε) where the denominator is differentiated too: R (± ε) / (z ± ε)² in place of R / (z ± ε)."""
+    """x · d/dx Σ z · R / (z ± ε) where the denominator is differentiated too: R (± ε) / (z ± ε)² in place of
+    R / (z ± ε)."""
     z = _conv(x, weight, padding) + bias[:, None, None]
     e = eps * signed(z)
     return x * _back(R * e / (z + e) ** 2, weight, padding, x.shape)
@@ -154,8 +162,9 @@ def _assuming(f, x, other, steps):
 EXERCISES = [
     formula(
         id="3.4", title="A convolution in one vector-Jacobian product", points=3, minutes=12, difficulty=3,
-        task="Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a loop over pixels. "
-             "x (N, C, H, W), weight (K, C, k, k), bias (K,), R (N, K, H′, W′) → (N, C, H, W).",
+        task="Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride "
+             "1, without a loop over pixels. x (N, C, H, W), weight (K, C, k, k), bias (K,), R (N, K, H′, "
+             "W′) → (N, C, H, W).",
         library=lrp_conv, cases=_conv_cases, truth=_conv_epsilon, axes="(N, C, H, W)",
         mistakes=[
             ("The result is still to be multiplied by x.", lambda **case: _conv_epsilon(**case, times=False)),
@@ -174,25 +183,31 @@ EXERCISES = [
             ("The way back meets the filter turned round: conv_transpose2d does it, or autograd.", _unturned),
             ("One relevance for each channel too: do not sum over them.",
              lambda **case: _conv_epsilon(**case).sum(1)),
-            ("The vector must be detached: the derivative went through the denominator z as well, which doubles the work and "
-             "changes the result. Call .detach() on R / (z ± ε).", lambda x, weight, bias, R, eps, padding: _through(
+            ("The vector must be detached: the derivative went through the denominator z as well, which "
+             "doubles the work and changes the result. Call .detach() on R / (z ± ε).",
+             lambda x, weight, bias, R, eps, padding: _through(
                  x, weight, bias, R, eps, padding)),
             ("R was used twice: the vector is R / (z ± ε), without another factor z.",
              lambda x, weight, bias, R, eps, padding: _conv_epsilon(x, weight, bias, R * (
                  _conv(x, weight, padding) + bias[:, None, None]), eps, padding)),
         ],
-        hints=("For a linear operation z(x), Σ_j w_ij s_j is the vector-Jacobian product of z with the vector s: autograd computes it.",
-               "z = conv2d(x, …) on an x that requires its gradient; s = R / (z ± ε), detached; then torch.autograd.grad(z, x, s).",
-               "x = x.clone().requires_grad_(); z = F.conv2d(x, weight, bias, padding=padding); "
-               "s = (R / (z + eps * torch.where(z >= 0, 1.0, -1.0))).detach(); return (x * torch.autograd.grad(z, x, s)[0]).detach()"),
+        hints=("For a linear operation z(x), Σ_j w_ij s_j is the vector-Jacobian product of z with the "
+               "vector s: autograd computes it.",
+               "z = conv2d(x, …) on an x that requires its gradient; s = R / (z ± ε), detached; then "
+               "torch.autograd.grad(z, x, s).",
+               "x = x.clone().requires_grad_(); z = F.conv2d(x, weight, bias, padding=padding); s = (R / "
+               "(z + eps * torch.where(z >= 0, 1.0, -1.0))).detach(); return (x * torch.autograd.grad(z, "
+               "x, s)[0]).detach()"),
         insight="The same four lines serve any linear operation: pooling, batch norm, an addition."),
     formula(
         id="3.5", title="A root by line search", points=2, minutes=10, difficulty=2,
-        task="Write `line_root(f, x, other, steps)`: on the straight line from each x to its `other`, where f has the opposite sign, a point "
-             "with f = 0, by halving the interval `steps` times. f takes (N, D) and returns (N,); x, other (N, D) → (N, D).",
+        task="Write `line_root(f, x, other, steps)`: on the straight line from each x to its `other`, where "
+             "f has the opposite sign, a point with f = 0, by halving the interval `steps` times. f takes "
+             "(N, D) and returns (N,); x, other (N, D) → (N, D).",
         library=line_root, cases=_root_cases, axes="(N, D)", shape=lambda f, x, other, steps: x.shape,
         laws=[
-            ("The points do not lie between x and other.", lambda value, f, x, other, steps: _on_line(value, x, other)),
+            ("The points do not lie between x and other.",
+             lambda value, f, x, other, steps: _on_line(value, x, other)),
             ("f does not vanish at the points that came back.", lambda value, f, x, other, steps: bool(
                 (np.abs(f(value)) < 2e-5).all())),
         ],
@@ -201,7 +216,8 @@ EXERCISES = [
              lambda f, x, other, steps: (x + other) / 2),
             ("f is taken for a straight line; halve the interval instead, it works for every continuous f.",
              lambda f, x, other, steps: x + (f(x) / (f(x) - f(other)))[:, None] * (other - x)),
-            ("The wrong half is kept: where the middle has x's sign, the root lies beyond it.", lambda f, x, other, steps: x + (
+            ("The wrong half is kept: where the middle has x's sign, the root lies beyond it.",
+             lambda f, x, other, steps: x + (
                 _wrong_half(f, x, other, steps)) * (other - x)),
             ("x comes back as it was.", lambda f, x, other, steps: x),
             ("That is t: return the point x + t (other − x).", lambda f, x, other, steps: _bisected(
@@ -211,12 +227,16 @@ EXERCISES = [
             ("The end of the line came back, not the root.", lambda f, x, other, steps: other),
             ("All rows share one interval: each row needs its own, torch.where per row.",
              lambda f, x, other, steps: x + _bisected(f, x, other, steps)[1][:1] * (other - x)),
-            ("The sign of f at x may be negative: compare with f(x)'s own sign.", lambda f, x, other, steps: x + _assuming(
+            ("The sign of f at x may be negative: compare with f(x)'s own sign.",
+             lambda f, x, other, steps: x + _assuming(
                 f, x, other, steps) * (other - x)),
         ],
-        hints=("Keep an interval [low, high] of t for every row, with the point x + t (other − x); at low f has x's sign, at high not.",
-               "Where f at the middle has the sign of f(x), the middle is the new low, elsewhere the new high: torch.where, per row.",
-               "low, high = zeros(N, 1), ones(N, 1); repeat: m = (low + high) / 2; same = (f(x + m * (other - x)) * f(x) > 0)[:, None]; "
-               "low, high = torch.where(same, m, low), torch.where(same, high, m); at last x + high * (other - x)"),
+        hints=("Keep an interval [low, high] of t for every row, with the point x + t (other − x); at low f "
+               "has x's sign, at high not.",
+               "Where f at the middle has the sign of f(x), the middle is the new low, elsewhere the new "
+               "high: torch.where, per row.",
+               "low, high = zeros(N, 1), ones(N, 1); repeat: m = (low + high) / 2; same = (f(x + m * "
+               "(other - x)) * f(x) > 0)[:, None]; low, high = torch.where(same, m, low), "
+               "torch.where(same, high, m); at last x + high * (other - x)"),
         insight="Thirty halvings find the root to nine digits, whatever f looks like in between."),
 ]

@@ -1,7 +1,7 @@
 """Bag of words, backward: the score f(x) is shared out to words R⁽³⁾, descriptors R⁽²⁾ and pixels R⁽¹⁾.
 
-Bach et al. 2015, Algorithm 1.  Each stage hands on what it was given: Σ_q R⁽¹⁾ = Σ_l R⁽²⁾ = Σ_d R⁽³⁾, and for a
-sum-decomposable kernel all of them are f(x), the bias b included.  The forward stages are in `bow`.
+Bach et al. 2015, Algorithm 1.  Each stage hands on what it was given: Σ_q R⁽¹⁾ = Σ_l R⁽²⁾ = Σ_d R⁽³⁾, and for
+a sum-decomposable kernel all of them are f(x), the bias b included.  The forward stages are in `bow`.
 """
 import functools
 from dataclasses import dataclass
@@ -23,11 +23,14 @@ def word_relevance(x, support, coef, bias, share=torch.minimum):
 
 
 def exact_relevance(machine, x):
-    """R⁽³⁾ of one bag of words (V,), without error: Σ_d R_d = f(x).  ValueError unless the kernel is sum-decomposable."""
+    """R⁽³⁾ of one bag of words (V,), without error: Σ_d R_d = f(x).  ValueError unless the kernel is
+    sum-decomposable."""
     if machine.kernel not in bow.SUM_DECOMPOSABLE:
-        raise ValueError(f"the {bow.KERNELS[machine.kernel]} kernel is not a sum over dimensions, so no exact R⁽³⁾ exists: "
-                         f"use taylor_relevance, or a kernel of {', '.join(bow.SUM_DECOMPOSABLE)}")
-    return word_relevance(x, machine.support, machine.coef, machine.bias, bow.SUM_DECOMPOSABLE[machine.kernel])
+        raise ValueError(f"the {bow.KERNELS[machine.kernel]} kernel is not a sum over dimensions, so no "
+                         "exact R⁽³⁾ exists: use taylor_relevance, or a kernel of "
+                         f"{', '.join(bow.SUM_DECOMPOSABLE)}")
+    return word_relevance(x, machine.support, machine.coef, machine.bias,
+                          bow.SUM_DECOMPOSABLE[machine.kernel])
 
 
 def slope(machine, x):
@@ -47,7 +50,8 @@ def taylor_relevance(machine, x, root=None):
     ValueError for the sum-decomposable kernels, which need no approximation and may have kinks.
     """
     if machine.kernel not in bow.EXPONENTIAL:
-        raise ValueError(f"the {bow.KERNELS[machine.kernel]} kernel is a sum over dimensions: use exact_relevance")
+        raise ValueError(f"the {bow.KERNELS[machine.kernel]} kernel is a sum over dimensions: use "
+                         f"exact_relevance")
     root = find_root(machine, x) if root is None else root
     return (x - root) * slope(machine, root)
 
@@ -55,13 +59,14 @@ def taylor_relevance(machine, x, root=None):
 def find_root(machine, x, candidates=8, steps=24):
     """A point x₀ (V,) between x and a support vector of the other sign, with f(x₀) = 0.
 
-    The line to each of the nearest ``candidates`` is halved ``steps`` times; of the roots the one with the smallest
-    Taylor residual |f(x) − Σ_d R_d| is taken.  ValueError if no support vector has the other sign.
+    The line to each of the nearest ``candidates`` is halved ``steps`` times; of the roots the one with the
+    smallest Taylor residual |f(x) − Σ_d R_d| is taken.  ValueError if no support vector has the other sign.
     """
     sign = machine(x[None]).sign()
     others = machine.support[machine(machine.support) * sign < 0]
     if not len(others):
-        raise ValueError("no support vector is on the other side of the boundary, so there is no line to a root")
+        raise ValueError("no support vector is on the other side of the boundary, so there is no line to a "
+                         "root")
     others = others[torch.cdist(x[None], others)[0].argsort()[:candidates]]
     near, far = torch.zeros(len(others), dtype=x.dtype), torch.ones(len(others), dtype=x.dtype)
     for _ in range(steps):
@@ -93,26 +98,30 @@ def descriptor_relevance(R, m, p=1.0):
 def pixel_relevance(R, size, window=12, paint=None):
     """R_q = Σ_{l covers q} R_l / |area(l)|.  R (L,) → (H, W) with the same sum.  Bach et al. 2015, Eq. 34.
 
-    ``paint``: take area(l) to be the central ``paint`` × ``paint`` pixels of the window alone (sharper, same sum).
-    (A descriptor looks at the window and, through its gradients, at one pixel around it.)
+    ``paint``: take area(l) to be the central ``paint`` × ``paint`` pixels of the window alone (sharper, same
+    sum). (A descriptor looks at the window and, through its gradients, at one pixel around it.)
     """
     side = window if paint is None else paint
     if not 0 < side <= window or (window - side) % 2:
-        raise ValueError(f"paint at most {window} pixels, an even number fewer than the window has, not {paint}")
+        raise ValueError(f"paint at most {window} pixels, an even number fewer than the window has, not "
+                         f"{paint}")
     rows, columns = bow.grid(size, window)
     first = (window - side) // 2
-    each = torch.zeros(size[0] + 1, size[1] + 1, dtype=R.dtype)  # the integral image, backward: corners, then sums
+    each = torch.zeros(size[0] + 1, size[1] + 1,
+                       dtype=R.dtype)  # the integral image, backward: corners, then sums
     corners = R.reshape(rows, columns) / side ** 2
     for dy, dx, sign in ((0, 0, 1), (0, side, -1), (side, 0, -1), (side, side, 1)):
-        each[first + dy:, first + dx:][:rows * bow.STRIDE:bow.STRIDE, :columns * bow.STRIDE:bow.STRIDE] += sign * corners
+        each[first + dy:, first + dx:][:rows * bow.STRIDE:bow.STRIDE,
+                                       :columns * bow.STRIDE:bow.STRIDE] += sign * corners
     return each.cumsum(0).cumsum(1)[:size[0], :size[1]]
 
 
 # all stages ---------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One picture explained: ``score`` f(x), ``bias`` b, ``words`` R⁽³⁾ (V,), ``descriptors`` R⁽²⁾, a tensor (L,) per
-    window size, ``pixels`` R⁽¹⁾ (H, W), ``x`` (V,); for exact kernels every one of them adds up to the score."""
+    """One picture explained: ``score`` f(x), ``bias`` b, ``words`` R⁽³⁾ (V,), ``descriptors`` R⁽²⁾, a tensor
+    (L,) per window size, ``pixels`` R⁽¹⁾ (H, W), ``x`` (V,); for exact kernels every one of them adds up to
+    the score."""
 
     score: float
     bias: float
@@ -131,13 +140,15 @@ class Explanation:
 def explain(model, image, paint=None, share=descriptor_relevance, shift=None):
     """The `Explanation` of a `bow.BagOfWords` for one image (1, H, W).
 
-    ``paint``: as in `pixel_relevance`.  ``share``: the function for R⁽²⁾.  ``shift``: a seed; the grids of R⁽²⁾ are then
-    moved round by a random part of the picture, a quarter to three quarters each way, what leaves on one side entering
-    on the other: sum, sizes and smoothness stay (but for the seam), and only the place is wrong.
+    ``paint``: as in `pixel_relevance`.  ``share``: the function for R⁽²⁾.  ``shift``: a seed; the grids of
+    R⁽²⁾ are then moved round by a random part of the picture, a quarter to three quarters each way, what
+    leaves on one side entering on the other: sum, sizes and smoothness stay (but for the seam), and only the
+    place is wrong.
     """
     vocabulary, machine = model.vocabulary, model.machine
     maps = bow.integral_maps(image[None])
-    m = [vocabulary.map(bow.descriptors(maps, w), s, model.mapping)[0].double() for s, w in enumerate(vocabulary.windows)]
+    m = [vocabulary.map(bow.descriptors(maps, w), s, model.mapping)[0].double() for s,
+         w in enumerate(vocabulary.windows)]
     x = torch.cat([bow.pool(part, model.p) for part in m])
     exact = machine.kernel in bow.SUM_DECOMPOSABLE
     words = (exact_relevance if exact else taylor_relevance)(machine, x)
@@ -145,27 +156,31 @@ def explain(model, image, paint=None, share=descriptor_relevance, shift=None):
     if shift is not None:
         parts = 0.25 + 0.5 * torch.rand(2, generator=torch.Generator().manual_seed(shift))
         grids = [bow.grid(image.shape[1:], window) for window in vocabulary.windows]
-        local = [R.view(at).roll([int(side * part) for side, part in zip(at, parts, strict=True)], (0, 1)).flatten()
+        local = [R.view(at).roll([int(side * part) for side, part in zip(at, parts, strict=True)],
+                                 (0, 1)).flatten()
                  for R, at in zip(local, grids, strict=True)]
-    pixels = sum(pixel_relevance(R, image.shape[1:], w, paint) for R, w in zip(local, vocabulary.windows, strict=True))
+    pixels = sum(pixel_relevance(R, image.shape[1:], w, paint) for R,
+                 w in zip(local, vocabulary.windows, strict=True))
     return Explanation(float(machine(x[None])[0]), machine.bias, x, words, tuple(local), pixels)
 
 
 def relevance_maps(model, images, shift=None, **options):
-    """R⁽¹⁾ of every image (N, 1, H, W) → (N, H, W); ``options`` as of `explain`, ``shift`` the first image's seed."""
+    """R⁽¹⁾ of every image (N, 1, H, W) → (N, H, W); ``options`` as of `explain`, ``shift`` the first image's
+    seed."""
     from tqdm.auto import tqdm
 
     bar = tqdm(images, "relevance", leave=False, disable=len(images) < 300)
     seeds = (None if shift is None else shift + i for i in range(len(images)))
-    return torch.stack([explain(model, image, shift=s, **options).pixels for image, s in zip(bar, seeds, strict=True)])
+    return torch.stack([explain(model, image, shift=s, **options).pixels for image,
+                        s in zip(bar, seeds, strict=True)])
 
 
 @functools.cache
 def located(mapping="rank", kernel="intersection", p=1.0, shift=None, label=None, n=150):
     """`where_relevance_is` for the course's model on ``n`` test pictures of `data.shapes`, computed once.
 
-    ``label``: leave out the pictures of circles (1) or of polygons (0).  ``shift``: see `explain`; each picture has
-    a seed of its own, from this one on.
+    ``label``: leave out the pictures of circles (1) or of polygons (0).  ``shift``: see `explain`; each
+    picture has a seed of its own, from this one on.
     """
     from ..data import shapes
 
@@ -175,11 +190,13 @@ def located(mapping="rank", kernel="intersection", p=1.0, shift=None, label=None
 
 
 def where_relevance_is(heat, data):
-    """DataFrame[picture, sides, corner, straight, inside, background]: mean relevance per pixel, a row for each shape.
+    """DataFrame[picture, sides, corner, straight, inside, background]: mean relevance per pixel, a row for
+    each shape.
 
-    ``heat`` (N, H, W) for the pictures of a `data.shapes` set.  ``sides``: of a polygon, 0 for a circle; ``corner``:
-    the pixels of its edge near a corner, ``straight``: the others (of a circle all); ``inside``: what lies within it
-    and on no edge; ``background``: what lies outside of all shapes in the picture.  NaN where there is no such pixel.
+    ``heat`` (N, H, W) for the pictures of a `data.shapes` set.  ``sides``: of a polygon, 0 for a circle;
+    ``corner``: the pixels of its edge near a corner, ``straight``: the others (of a circle all); ``inside``:
+    what lies within it and on no edge; ``background``: what lies outside of all shapes in the picture.  NaN
+    where there is no such pixel.
     """
     import pandas as pd
     from scipy import ndimage
@@ -190,7 +207,8 @@ def where_relevance_is(heat, data):
         number, count = ndimage.label(shape | edge, np.ones((3, 3)))
         means = [_means(values, where, number, count) for where in (corner, edge & ~corner, shape & ~edge)]
         drawn = data.factors.iloc[picture]
-        sides = {number[int(drawn[f"shape{s}_y"] * scale), int(drawn[f"shape{s}_x"] * scale)]: int(drawn[f"shape{s}_sides"])
+        sides = {number[int(drawn[f"shape{s}_y"] * scale),
+                        int(drawn[f"shape{s}_x"] * scale)]: int(drawn[f"shape{s}_sides"])
                  for s in (1, 2, 3, 4) if drawn[f"shape{s}_x"] == drawn[f"shape{s}_x"]}  # NaN: not drawn
         outside = values[number == 0].mean()
         rows += [(picture, sides[k + 1], *(m[k] for m in means), outside) for k in range(count)]
@@ -205,13 +223,16 @@ def _means(values, where, number, count):
 
 
 def windows_of_words(vocabulary, images, scale, words, k=4):
-    """What words look like: (len(words), k, window, window), the windows of ``k`` images that are nearest to each."""
+    """What words look like: (len(words), k, window, window), the windows of ``k`` images that are nearest to
+    each."""
     window, best = vocabulary.windows[scale], []
     for batch in images.split(32):
         local = bow.descriptors(bow.integral_maps(batch), window)
         best.append(torch.cdist(local, vocabulary.words[scale][words]).min(1))
-    distance, place = (torch.cat([getattr(b, what) for b in best]) for what in ("values", "indices"))  # (N, words)
+    distance, place = (torch.cat([getattr(b, what) for b in best]) for what in ("values",
+                                                                                "indices"))  # (N, words)
     nearest = distance.topk(k, 0, largest=False).indices  # (k, words)
-    tiles = images[:, 0].unfold(1, window, bow.STRIDE).unfold(2, window, bow.STRIDE)  # (N, rows, columns, window, window)
+    tiles = images[:, 0].unfold(1, window, bow.STRIDE).unfold(2, window,
+        bow.STRIDE)  # (N, rows, columns, window, window)
     at = place.gather(0, nearest)
     return tiles[nearest, at // tiles.shape[2], at % tiles.shape[2]].transpose(0, 1)

@@ -13,11 +13,11 @@ def tile(picture, signed=False, limit=None):
 
 @styled
 def sheet(rows, columns=(), labels=(), ax=None, title=None, size=0.42, gap=2, framed=()):
-    """Draw rows of equally large small pictures ((H, W, 3) uint8; None leaves a hole) as one sheet; returns the
-    Axes.
+    """Draw rows of equally large small pictures ((H, W, 3) uint8; None leaves a hole) as one sheet; returns
+    the Axes.
 
-    ``columns``: a name above each column, ``labels``: one left of each row; ``framed``: (row, column) pairs to
-    be framed.  One picture for hundreds of maps: as many Axes would take a minute.
+    ``columns``: a name above each column, ``labels``: one left of each row; ``framed``: (row, column) pairs
+    to be framed.  One picture for hundreds of maps: as many Axes would take a minute.
     """
     rows = [list(row) for row in rows]
     first = next(p for row in rows for p in row if p is not None)
@@ -30,7 +30,9 @@ def sheet(rows, columns=(), labels=(), ax=None, title=None, size=0.42, gap=2, fr
                 canvas[gap + r * h : (r + 1) * h, gap + c * w : (c + 1) * w] = picture
     ax = (
         ax
-        or subplots(size=(size * wide + 0.6 * bool(labels), size * len(rows) * h / w + 0.4 * bool(title) + 0.25))[1]
+        or subplots(
+            size=(size * wide + 0.6 * bool(labels), size * len(rows) * h / w + 0.4 * bool(title) + 0.25)
+        )[1]
     )
     ax.imshow(canvas, aspect="equal")
     ax.set_xticks([gap / 2 + (c + 0.5) * w for c in range(len(columns))], columns)
@@ -52,7 +54,8 @@ def sheet(rows, columns=(), labels=(), ax=None, title=None, size=0.42, gap=2, fr
 
 @styled
 def intervals(means, low, high, names, ax=None, xlabel="", title=None, muted=(), chance=None):
-    """Draw means as dots and their intervals as lines, one row per name, in the order given; returns the Axes.
+    """Draw means as dots and their intervals as lines, one row per name, in the order given; returns the
+    Axes.
 
     ``muted``: names (the controls) in grey; ``chance``: where a dashed line stands.
     """
@@ -74,8 +77,8 @@ def intervals(means, low, high, names, ax=None, xlabel="", title=None, muted=(),
 
 
 def outlined(rgb, mask, scale=1, color=(255, 196, 0)):
-    """A picture (H, W, 3) uint8 enlarged ``scale`` times, the border of ``mask`` (H, W) bool drawn over it one
-    fine pixel wide."""
+    """A picture (H, W, 3) uint8 enlarged ``scale`` times, the border of ``mask`` (H, W) bool drawn over it
+    one fine pixel wide."""
     big, inside = (np.repeat(np.repeat(np.asarray(v), scale, 0), scale, 1) for v in (rgb, mask))
     padded = np.pad(inside, 1)
     core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
