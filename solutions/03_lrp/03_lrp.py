@@ -43,33 +43,31 @@ from xaikit.source import show_source
 # ## 1 · A score as a sum
 #
 # Let $f:\mathbb R^V\to\mathbb R$ be a classifier's score for an image $x$ with $V$ pixels: $f(x)>0$ says that
-# what was learned
-# is there, $f(x)<0$ that it is not. A **decomposition** writes the score as a sum over the pixels,
+# what was learned is there, $f(x)<0$ that it is not. A **decomposition** writes the score as a sum over the
+# pixels,
 #
 # $$f(x)\approx\sum_{d=1}^V R_d .$$
 #
 # $R_d$ is the **relevance** of pixel $d$. The **sign convention**: $R_d>0$ is evidence *for* the structure,
-# $R_d<0$ evidence
-# *against* it. If the classifier works in layers $l$, with a vector of values in each, the paper asks for relevances
-# $R^{(l)}_d$ of all of them whose sum is the same in every layer, a **conservation law**:
+# $R_d<0$ evidence *against* it. If the classifier works in layers $l$, with a vector of values in each, the
+# paper asks for relevances $R^{(l)}_d$ of all of them whose sum is the same in every layer, a **conservation
+# law**:
 #
 # $$f(x)=\dots=\sum_d R^{(l+1)}_d=\sum_d R^{(l)}_d=\dots=\sum_d R^{(1)}_d .$$
 #
-# **Claim** (the paper, “pixel-wise decomposition as a general concept”). Conservation alone is neither unique nor
-# worth
-# anything. The counterexample is a classifier with one layer,
+# **Claim** (the paper, “pixel-wise decomposition as a general concept”). Conservation alone is neither unique
+# nor worth anything. The counterexample is a classifier with one layer,
 #
 # $$f(x)=b+\sum_d\alpha_d\,\phi_d(x_d),$$
 #
-# where each pixel passes through its own function $\phi_d$, gets the weight $\alpha_d$, and $b$ is a bias. Two
-# decompositions of it:
+# where each pixel passes through its own function $\phi_d$, gets the weight $\alpha_d$, and $b$ is a bias.
+# Two decompositions of it:
 #
 # $$R_d=f(x)\,\frac{|\alpha_d\phi_d(x_d)|}{\sum_{d'}|\alpha_{d'}\phi_{d'}(x_{d'})|}\ \text{(and $\tfrac bV$ where all terms are 0)}
 # \qquad\text{against}\qquad R_d=\frac bV+\alpha_d\,\phi_d(x_d).$$
 #
-# Both add up to $f(x)$. In the first, every pixel has the sign of the prediction: everything is for it, nothing
-# ever speaks
-# against. Six numbers show it, each with a function of its own:
+# Both add up to $f(x)$. In the first, every pixel has the sign of the prediction: everything is for it,
+# nothing ever speaks against. Six numbers show it, each with a function of its own:
 
 # %%
 phi = [np.sin, np.square, np.abs, np.tanh, np.cbrt, lambda v: v]
@@ -97,12 +95,13 @@ print(f"f(x) = {b + terms.sum():.3f}; the sums are", *(f"{table[c].sum():.3f}" f
 table.round(3)
 
 # %% [markdown]
-# Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, pixel 2 more than any but pixel 1.
+# Pixels 2, 4 and 5 pull the score down; the first decomposition praises them, pixel 2 more than any but pixel
+# 1.
 #
-# **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits, for
-# which $\phi_d(x_d)=x_d$
-# and $f>0$ means “four”. The four that it finds hardest, and below how many of the twenty pixels that a decomposition
-# likes best speak *against* a four, and what is left of the score without them.
+# **Picture.** The same on a real classifier: logistic regression that tells 4 from 9 on handwritten digits,
+# for which $\phi_d(x_d)=x_d$ and $f>0$ means “four”. The four that it finds hardest, and below how many of
+# the sixty pixels that a decomposition likes best speak *against* a four, and what is left of the score
+# without them.
 
 # %%
 pair = data.digits(split="train")
@@ -116,7 +115,7 @@ four = fours[np.where(scores > 0, scores, np.inf).argmin()]
 maps = {"∝ |α φ(x)|": by_size(weights * four, offset), "b/V + α φ(x)": by_term(weights * four, offset)}
 
 
-def best(relevance, count=20):
+def best(relevance, count=60):
     """The ``count`` pixels of the largest relevance."""
     return np.argsort(-relevance)[:count]
 
@@ -136,8 +135,9 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever there is ink; "
-    "then the terms themselves, red where ink speaks for a four and blue where it speaks for a nine.",
+    "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever "
+    "there is ink; then the terms themselves, red where ink speaks for a four and blue where it speaks for "
+    "a nine.",
 )
 score = weights @ four + offset
 pd.DataFrame(
@@ -146,8 +146,8 @@ pd.DataFrame(
             "f(x)": score,
             "Σ R": m.sum(),
             "ink with R < 0": (m[four > 0.1] < 0).mean(),
-            "of its 20 best, against a four": ((weights * four)[best(m)] < 0).mean(),
-            "f without its 20 best": without(best(m)),
+            "of its 60 best, against a four": ((weights * four)[best(m)] < 0).mean(),
+            "f without its 60 best": without(best(m)),
         }
         for n, m in maps.items()
     }
@@ -155,28 +155,27 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** Both maps have the same sum. The first is red wherever there is ink and cannot tell which
-# strokes make it a four
-# and which look like a nine: many of the pixels that it likes best speak for a nine (fourth column). The second names
-# both kinds. (That taking away *its* best pixels costs more of the score is no proof: in a linear model the largest
-# terms must cost most.) Conservation is a check on the books, not on the truth of what is in them.
+# strokes make it a four and which look like a nine: a good part of the pixels that it likes best speak for a
+# nine (fourth column). The second names both kinds. (That taking away *its* best pixels costs more of the
+# score is no proof: in a linear model the largest terms must cost most.) Conservation is a check on the
+# books, not on the truth of what is in them.
 
 # %% [markdown]
 # ## 2 · Relevance travels in messages
 #
-# **Claim** (the paper, “layer-wise relevance propagation”). A classifier made of neurons can be decomposed with
-# one rule for each connection.
+# **Claim** (the paper, “layer-wise relevance propagation”). A classifier made of neurons can be decomposed
+# with one rule for each connection.
 #
-# The slides' network has seven neurons: inputs 1, 2, 3, hidden neurons 4, 5, 6, and the output 7. On the way up
-# neuron $i$ sends
-# $a_iw_{ik}$ to neuron $k$, its **activation** times the weight between them. On the way down every neuron $k$
-# sends a **message**
-# $R_{i\leftarrow k}$ to each of its inputs $i$. Two assumptions make a conservation law of it:
+# The slides' network has seven neurons: inputs 1, 2, 3, hidden neurons 4, 5, 6, and the output 7. On the way
+# up neuron $i$ sends $a_iw_{ik}$ to neuron $k$, its **activation** times the weight between them. On the way
+# down every neuron $k$ sends a **message** $R_{i\leftarrow k}$ to each of its inputs $i$. Two assumptions
+# make a conservation law of it:
 #
 # $$R_i=\sum_{k:\,i\text{ feeds }k}R_{i\leftarrow k}\qquad\text{and}\qquad R_k=\sum_{i:\,i\text{ feeds }k}R_{i\leftarrow k}.$$
 #
-# A neuron's relevance is what it receives, and what it has it hands on. Then the sum over a layer is the sum over
-# all edges below it,
-# counted from above or from below: $\sum_kR_k=\sum_k\sum_iR_{i\leftarrow k}=\sum_i\sum_kR_{i\leftarrow k}=\sum_iR_i$.
+# A neuron's relevance is what it receives, and what it has it hands on. Then the sum over a layer is the sum
+# over all edges below it, counted from above or from below:
+# $\sum_kR_k=\sum_k\sum_iR_{i\leftarrow k}=\sum_i\sum_kR_{i\leftarrow k}=\sum_iR_i$.
 #
 # **Formula.** In which proportions? As the neuron was fed:
 #
@@ -189,30 +188,26 @@ show_source(by_hand.messages)
 a, z = by_hand.forward((1.0, 0.5, 1.5))
 relevance, sent = by_hand.messages(a, z)
 for (i, k), r in sent.items():
-    print(
-        f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * by_hand.EDGES[i, k]:+.2f} of {z[k]:+.2f}"
-    )
+    print(f"R{i}←{k} = {r:+.3f}   since a{i} w{i}{k} = {a[i] * by_hand.EDGES[i, k]:+.2f} of {z[k]:+.2f}")
 sums = [sum(relevance[n] for n in layer) for layer in by_hand.LAYERS]
 print("\nlayer sums, from the inputs up:", ", ".join(f"{v:.6f}" for v in sums))
 
 # %% [markdown]
-# **What to see.** The sign of a message turns round where a neuron fired *against* the trend of the one above it:
-# neuron 6 pulls the output down, so
-# it receives negative relevance, and what drove it (input 3) inherits that, while what held it back (input 2) is
-# rewarded.
+# **What to see.** The sign of a message turns round where a neuron fired *against* the trend of the one above
+# it: neuron 6 pulls the output down, so it receives negative relevance, and what drove it (input 3) inherits
+# that, while what held it back (input 2) is rewarded.
 #
 # **Try it.** Left, what goes up; right, the relevance that comes down, on every edge. Move an input until a
-# hidden neuron dies: its
-# edges go grey and its share is passed to the others. With biases, a part of the relevance stays with them.
+# hidden neuron dies: its edges go grey and its share is passed to the others. With biases, a part of the
+# relevance stays with them.
 
 # %% tags=["demo"]
 demos.get("03/messages").show()
 
 # %% [markdown]
-# **No derivative is needed.** The formula uses activations and weights only, so it also works where a neuron is a
-# step or a sign and the
-# gradient is 0 everywhere. Here the hidden neurons return $\operatorname{sign}(z)$; the rule for such a layer is
-# to let relevance pass:
+# **No derivative is needed.** The formula uses activations and weights only, so it also works where a neuron
+# is a step or a sign and the gradient is 0 everywhere. Here the hidden neurons return
+# $\operatorname{sign}(z)$; the rule for such a layer is to let relevance pass:
 
 
 # %%
@@ -239,34 +234,43 @@ print(
 )
 
 # %% [markdown]
-# **Order.** Conservation leaves much open, and the paper suggests a further wish: of two positive contributions $z_{ik}=a_iw_{ik}$ to a
-# neuron with positive relevance and positive sum, the larger shall not get the smaller message,
-# $0<z_{ik}<z_{i'k}\Rightarrow R_{i\leftarrow k}\le R_{i'\leftarrow k}$. Sharing in proportion keeps it. So would sharing by $z^2$; sharing
-# the relevance equally, as section 3's flat rule does, only just.
+# **Order.** Conservation leaves much open, and the paper suggests a further wish: of two positive
+# contributions $z_{ik}=a_iw_{ik}$ to a neuron with positive relevance and positive sum, the larger shall not
+# get the smaller message, $0<z_{ik}<z_{i'k}\Rightarrow R_{i\leftarrow k}\le R_{i'\leftarrow k}$. Sharing in
+# proportion keeps it. So would sharing by $z^2$; sharing the relevance equally, as section 3's flat rule
+# does, only just.
 
 # %%
 rng = np.random.default_rng(0)
 z = rng.normal(size=(2000, 6))
 z = z[z.sum(1) > 0.1]
-ways = {"∝ z": z / z.sum(1, keepdims=True), "∝ z²": z**2 / (z**2).sum(1, keepdims=True),
-        "equally": np.full_like(z, 1 / 6), "∝ 1/z": (1 / z) / (1 / z).sum(1, keepdims=True)}
+ways = {
+    "∝ z": z / z.sum(1, keepdims=True),
+    "∝ z²": z**2 / (z**2).sum(1, keepdims=True),
+    "equally": np.full_like(z, 1 / 6),
+    "∝ 1/z": (1 / z) / (1 / z).sum(1, keepdims=True),
+}
 both = (z[:, :, None] > 0) & (z[:, :, None] < z[:, None, :])  # 0 < z of i < z of i′
 for name, message in ways.items():
     wrong = (message[:, :, None] > message[:, None, :] + 1e-12) & both
-    print(f"{name:8} conserves: {np.allclose(message.sum(1), 1)}, pairs in the wrong order: {wrong.sum() / both.sum():.0%}")
+    print(
+        f"{name:8} conserves: {np.allclose(message.sum(1), 1)}, pairs in the wrong order: "
+        f"{wrong.sum() / both.sum():.0%}"
+    )
 
 # %% [markdown]
 # ## 3 · Rules, and where the relevance goes
 #
-# **Claim** (the paper, eqs. 56 to 60). Two things get in the way of the messages above: a denominator near 0 sends gigantic
-# ones, and a bias is no input that could take its share. Two families of rules deal with the first, and what the second
-# costs can be said beforehand.
+# **Claim** (the paper, eqs. 56 to 60). Two things get in the way of the messages above: a denominator near 0
+# sends gigantic ones, and a bias is no input that could take its share. Two families of rules deal with the
+# first, and what the second costs can be said beforehand.
 #
 # Here $x_i$ are the inputs of a layer, $z_{ij}=x_iw_{ij}$ their contributions to neuron $j$,
-# $z_j=\sum_iz_{ij}+b_j$ what the neuron adds up, bias
-# included, and $x_j=g(z_j)$ its activation. A **rule** says how $R_j$ is shared among the inputs.
+# $z_j=\sum_iz_{ij}+b_j$ what the neuron adds up, bias included, and $x_j=g(z_j)$ its activation. A **rule**
+# says how $R_j$ is shared among the inputs.
 #
-# **The ε-rule** (the paper, eq. 58) adds a **stabiliser** $\varepsilon\ge0$ that moves the denominator away from 0:
+# **The ε-rule** (the paper, eq. 58) adds a **stabiliser** $\varepsilon\ge0$ that moves the denominator away
+# from 0:
 #
 # $$R_{i\leftarrow j}=\frac{z_{ij}}{z_j\pm\varepsilon}R_j,\qquad\pm\text{ the sign of }z_j,\text{ and + where }z_j=0.$$
 
@@ -274,8 +278,8 @@ for name, message in ways.items():
 # ### Exercise 3.1 — the ε-rule ★☆☆ · 8 min · 2 points
 #
 # Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, J), biases `b`
-# (J,), relevance of the outputs `R` (N, J)
-# → relevance of the inputs (N, I). Mind a neuron whose $z_j$ is exactly 0.
+# (J,), relevance of the outputs `R` (N, J) → relevance of the inputs (N, I). Mind a neuron whose $z_j$ is
+# exactly 0.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -294,10 +298,10 @@ check("3.1", lrp_epsilon)
 # %% [markdown]
 # ### Exercise 3.2 — where relevance leaks ★★☆ · 8 min · 2 points
 #
-# Do the messages of a neuron still add up to $R_j$? Its $z_j$ contains $b_j$, which no input sent, and under the
-# fraction stands an ε that nobody sent either. Predict the sum before you compute a single message: write
-# `passed_on(z, b, R, eps)`, how much a layer under the ε-rule hands on in all, per row, from `z`, `R` (N, J) and
-# `b` (J,) → (N,). You need neither weights nor inputs.
+# Do the messages of a neuron still add up to $R_j$? Its $z_j$ contains $b_j$, which no input sent, and under
+# the fraction stands an ε that nobody sent either. Predict the sum before you compute a single message: write
+# `passed_on(z, b, R, eps)`, how much a layer under the ε-rule hands on in all, per row, from `z`, `R` (N, J)
+# and `b` (J,) → (N,). You need neither weights nor inputs.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -317,8 +321,8 @@ check("3.2", passed_on)
 #
 # $$\sum_iR_{i\leftarrow j}=R_j\Big(1-\frac{b_j\pm\varepsilon}{z_j\pm\varepsilon}\Big):$$
 #
-# the bias keeps $b_j/(z_j\pm\varepsilon)$ of it, the stabiliser $\pm\varepsilon/(z_j\pm\varepsilon)$. One neuron,
-# and the formula beside what the library does:
+# the bias keeps $b_j/(z_j\pm\varepsilon)$ of it, the stabiliser $\pm\varepsilon/(z_j\pm\varepsilon)$. One
+# neuron, and the formula beside what the library does:
 
 # %%
 neuron = torch.nn.Linear(3, 1).double()
@@ -337,15 +341,14 @@ for eps in (0.0, 0.1, 1.0, 100.0):
 pd.DataFrame(rows).T.round(4)
 
 # %% [markdown]
-# `relevance_budget` does the books of a whole network: what reaches the input, what biases keep, what stabilisers
-# keep; the three add up to the score.
-# With a very large ε nothing gets through: the paper says so, and the last row shows it.
+# `relevance_budget` does the books of a whole network: what reaches the input, what biases keep, what
+# stabilisers keep; the three add up to the score. With a very large ε nothing gets through: the paper says
+# so, and the last row shows it.
 #
-# **Picture.** The fraction that is passed on, as a function of $z_j$. Left with no bias: ε takes most where the
-# neuron is undecided. Right with the bias
-# $b_j=0.3$: between 0 and the bias the fraction is negative. Just left of 0 it exceeds 1 as long as
-# $|b_j|>\varepsilon$, and without bound if ε is 0: this is what ε is for. An ε larger than the bias, as for the last
-# curve, keeps it below 1.
+# **Picture.** The fraction that is passed on, as a function of $z_j$. Left with no bias: ε takes most where
+# the neuron is undecided. Right with the bias $b_j=0.3$: between 0 and the bias the fraction is negative.
+# Just left of 0 it exceeds 1 as long as $|b_j|>\varepsilon$, and without bound if ε is 0: this is what ε is
+# for. An ε larger than the bias, as for the last curve, keeps it below 1.
 
 # %%
 zs = np.linspace(-2, 2, 801)
@@ -367,34 +370,33 @@ for ax, bias in zip(axes, (0.0, 0.3), strict=True):
     ax.set_ylim(-1, 3)
 plot.describe(
     fig,
-    "The share of a neuron's relevance that is passed on against z, for three stabilisers. Without bias it dips to 0 at z = 0. With a bias of "
-    "0.3 it is negative between 0 and 0.3; left of 0 it is larger than 1 for the two stabilisers below 0.3, the smaller the larger, "
-    "and below 1 for the one above.",
+    "The share of a neuron's relevance that is passed on against z, for three stabilisers. Without bias it "
+    "dips to 0 at z = 0. With a bias of 0.3 it is negative between 0 and 0.3; left of 0 it is larger than 1 "
+    "for the two stabilisers below 0.3, the smaller the larger, and below 1 for the one above.",
 )
 
 # %% [markdown]
-# **The αβ-rule** (the paper, eq. 60) never lets positive and negative contributions cancel, so that a denominator is
-# small only where all its contributions are. With $z^+$ for the positive part and $z^-$ for the negative one, and the
-# bias split alike,
+# **The αβ-rule** (the paper, eq. 60) never lets positive and negative contributions cancel, so that a
+# denominator is small only where all its contributions are. With $z^+$ for the positive part and $z^-$ for
+# the negative one, and the bias split alike,
 #
 # $$R_{i\leftarrow j}=R_j\Big(\alpha\frac{z_{ij}^+}{z_j^+}+\beta\frac{z_{ij}^-}{z_j^-}\Big),\qquad\alpha+\beta=1.$$
 #
-# $\alpha$ weighs what speaks for, $\beta$ what speaks against; $\alpha=1$ shows only what speaks for. The paper sets no
-# sign for $\beta$: its own example is $\alpha=\beta=\frac12$, whose leak it states as
-# $\sum_iR_{i\leftarrow j}=R_j\big(1-\frac{b_j^+}{2z_j^+}-\frac{b_j^-}{2z_j^-}\big)$. Later papers take $\beta\le0$, so that
-# what speaks against comes out blue, and the library refuses the rest. Your function shall take any α, and so test the
-# paper's example.
+# $\alpha$ weighs what speaks for, $\beta$ what speaks against; $\alpha=1$ shows only what speaks for. The
+# paper sets no sign for $\beta$: its own example is $\alpha=\beta=\frac12$, whose leak it states as
+# $\sum_iR_{i\leftarrow j}=R_j\big(1-\frac{b_j^+}{2z_j^+}-\frac{b_j^-}{2z_j^-}\big)$. Later papers take
+# $\beta\le0$, so that what speaks against comes out blue, and the library refuses the rest. Your function
+# shall take any α, and so test the paper's example.
 #
-# (The library adds a tiny ε = 10⁻⁶ to each of the two denominators all the same. In one layer it does not show. In deep
-# networks with large α it does: where relevance of both signs, many times the score, meets small sums, the tiny shares
-# add up; the table at the end says how much.)
+# (The library adds a tiny ε = 10⁻⁶ to each of the two denominators all the same. In one layer it does not
+# show. In deep networks with large α it does: where relevance of both signs, many times the score, meets
+# small sums, the tiny shares add up; the table at the end says how much.)
 
 # %% [markdown]
 # ### Exercise 3.3 — the αβ-rule ★★☆ · 15 min · 3 points
 #
-# Write `lrp_alpha_beta(a, W, b, R, alpha)` with $\beta=1-\alpha$ for one dense layer; shapes as in 3.1. Inputs
-# may be negative. Where nothing has a sign, there is nothing to share
-# on that side.
+# Write `lrp_alpha_beta(a, W, b, R, alpha)` with $\beta=1-\alpha$ for one dense layer; shapes as in 3.1.
+# Inputs may be negative. Where nothing has a sign, there is nothing to share on that side.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -431,9 +433,10 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# **Picture.** A handwritten three under ε and under αβ with growing α. Red is evidence for a three. `digits-cnn`
-# has three convolutions, average pooling and a linear layer. Every panel has a scale of its own, which ends at its
-# largest |R| (first column of the table): compare shapes in the picture and sizes in the table.
+# **Picture.** A handwritten three under ε and under αβ with growing α. Red is evidence for a three.
+# `digits-cnn` has three convolutions, average pooling and a linear layer. Every panel has a scale of its own,
+# which ends at its largest |R| (first column of the table): compare shapes in the picture and sizes in the
+# table.
 
 # %%
 cnn = zoo.load("digits-cnn")
@@ -456,8 +459,8 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "A three and its relevance under the epsilon rule with a small and a larger stabiliser, and under alpha-beta for alpha 1, 1.5, 2 and 3: "
-    "from red only to red and blue in ever stronger alternation.",
+    "A three and its relevance under the epsilon rule with a small and a larger stabiliser, and under "
+    "alpha-beta for alpha 1, 1.5, 2 and 3: from red only to red and blue in ever stronger alternation.",
 )
 pd.DataFrame(
     {
@@ -472,15 +475,17 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Raising α adds to the positive and
-# to the negative sum alike (table): the contrast grows, their difference hardly moves at first. ε = 1 calms the map
-# down, but it keeps more than half of the score for itself, and nearly all that spoke against is gone. The rule is a dial for
-# contrast, not a discovery of more evidence. At $\alpha=3$ both sums are many times the score, and the biases,
-# which take their part of each, keep or add as much as the whole score: the sum of the map is
-# then no longer near it. Every layer multiplies the two by α and |β|, so deep networks get there sooner.
+# **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Raising α adds to the positive
+# and to the negative sum alike (table): the contrast grows, their difference hardly moves at first. ε = 1
+# calms the map down, but it keeps more than half of the score for itself, and nearly all that spoke against
+# is gone. The rule is a dial for contrast, not a discovery of more evidence. At $\alpha=3$ both sums are many
+# times the score, and the biases, which take their part of each, keep or add as much as the whole score: the
+# sum of the map is then no longer near it. Every layer multiplies the two by α and |β|, so deep networks get
+# there sooner.
 #
-# **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in $R_{i\leftarrow j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$.
-# For γ it is written for inputs $x_i\ge0$, as behind a ReLU, and $z_j>0$.
+# **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in
+# $R_{i\leftarrow j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$. For γ it is written for inputs $x_i\ge0$, as
+# behind a ReLU, and $z_j>0$.
 #
 # | rule | for | replaces $z_{ij}$ by | source |
 # |---|---|---|---|
@@ -489,32 +494,33 @@ pd.DataFrame(
 # | $w^2$ | inputs without bounds | $w_{ij}^2$ | Montavon et al. 2017 |
 # | flat | to draw receptive fields | $1$: every input alike | Lapuschkin et al. 2019 |
 #
-# How the library writes them: a `Branch` is one fraction of a rule. It names pairs (version of the inputs, version of the
-# weights) whose products add up to a denominator, the bias beside them, and a factor on the relevance. z^B has one
-# branch with three pairs. γ has two, one for neurons with $z_j>0$, as in the table, and the same with signs turned round
-# for $z_j<0$ (their factor is 0 for the other neurons); `_halves` splits the inputs by sign, since a negative input makes
-# a negative contribution of a positive weight, and `kept` is the bias if it is to absorb its share.
+# How the library writes them: a `Branch` is one fraction of a rule. It names pairs (version of the inputs,
+# version of the weights) whose products add up to a denominator, the bias beside them, and a factor on the
+# relevance. z^B has one branch with three pairs. γ has two, one for neurons with $z_j>0$, as in the table,
+# and the same with signs turned round for $z_j<0$ (their factor is 0 for the other neurons); `_halves` splits
+# the inputs by sign, since a negative input makes a negative contribution of a positive weight, and `kept` is
+# the bias if it is to absorb its share.
 
 # %%
 show_source(attribution.Gamma, attribution.ZBox)
 
 # %% [markdown]
-# So a rule is data, and one engine does the rest for all of them. The engine runs each linear operation once more with those, divides,
-# and sends the quotient back through it. That is one **vector-Jacobian product**, $\big(J^\top
-# s\big)_i=\sum_jw_{ij}s_j$ with $s_j=R_j/(z_j\pm\varepsilon)$, which automatic differentiation gives
-# for any linear operation; for a convolution nobody has to write out which pixel feeds which neuron.
+# So a rule is data, and one engine does the rest for all of them. The engine runs each linear operation once
+# more with those, divides, and sends the quotient back through it. That is one **vector-Jacobian product**,
+# $\big(J^\top s\big)_i=\sum_jw_{ij}s_j$ with $s_j=R_j/(z_j\pm\varepsilon)$, which automatic differentiation
+# gives for any linear operation; for a convolution nobody has to write out which pixel feeds which neuron.
 
 # %% [markdown]
 # ### Exercise 3.4 — a convolution in one vector-Jacobian product ★★★ · 12 min · 3 points
 #
-# Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a loop
-# over pixels. `x` (N, C, H, W), `weight` (K, C, k, k), `bias` (K,),
-# `R` (N, K, H′, W′) → (N, C, H, W). As before, $z_j=0$ counts as positive.
+# Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride 1, without a
+# loop over pixels. `x` (N, C, H, W), `weight` (K, C, k, k), `bias` (K,), `R` (N, K, H′, W′) → (N, C, H, W).
+# As before, $z_j=0$ counts as positive.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lrp_conv(x, weight, bias, R, eps, padding):
-    """The ε-rule of a convolution by one vector-Jacobian product.  x (N, C, H, W), R (N, K, H′, W′) → (N, C, H, W)"""
+    """The ε-rule of a convolution.  x (N, C, H, W), R (N, K, H′, W′) → (N, C, H, W)"""
     ### BEGIN SOLUTION
     x = x.clone().requires_grad_()
     z = torch.nn.functional.conv2d(x, weight, bias, padding=padding)
@@ -528,8 +534,8 @@ def lrp_conv(x, weight, bias, R, eps, padding):
 check("3.4", lrp_conv)
 
 # %% [markdown]
-# **The first layer.** The same network, ε in all upper layers, another rule for the pixels. What a pixel's own
-# value may say:
+# **The first layer.** The same network, ε in all upper layers, another rule for the pixels. What a pixel's
+# own value may say:
 
 # %%
 first = {
@@ -553,8 +559,9 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "A three and its relevance with six rules in the first layer: with epsilon, alpha-beta and gamma black pixels get none, with z-B, w-square and "
-    "flat the surroundings of the strokes get some; w-square and flat are blurred to the size of the filters.",
+    "A three and its relevance with six rules in the first layer: with epsilon, alpha-beta and gamma black "
+    "pixels get none, with z-B, w-square and flat the surroundings of the strokes get some; w-square and "
+    "flat are blurred to the size of the filters.",
 )
 dark = (three == 0).float()
 pd.DataFrame(
@@ -566,15 +573,14 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** In the first three maps a black pixel gets exactly nothing, since $x_i=0$ is a factor.
-# $z^{\mathcal B}$ counts how far a pixel is from where it *could* be, and black pixels
-# speak too. $w^2$ and flat do not look at the pixels at all: they say which filter fired where, in the resolution
-# of the filters.
+# $z^{\mathcal B}$ counts how far a pixel is from where it *could* be, and black pixels speak too. $w^2$ and
+# flat do not look at the pixels at all: they say which filter fired where, in the resolution of the filters.
 #
-# **Composites.** No rule suits all depths. Near the output few neurons carry meanings apart, and the ε-rule keeps
-# them apart; near the pixels many noisy neurons meet, and γ or αβ smooth them; the
-# pixels have their own. A **composite** is a table from depth or kind of layer to a rule. `attribution.layers`
-# says which layer lies where; `attribution.PRESETS` holds those of the literature. (“Plus” is their name for the
-# αβ-rule with α = 1, β = 0, which keeps the positive half only.)
+# **Composites.** No rule suits all depths. Near the output few neurons carry meanings apart, and the ε-rule
+# keeps them apart; near the pixels many noisy neurons meet, and γ or αβ smooth them; the pixels have their
+# own. A **composite** is a table from depth or kind of layer to a rule. `attribution.layers` says which layer
+# lies where; `attribution.PRESETS` holds those of the literature. (“Plus” is their name for the αβ-rule with
+# α = 1, β = 0, which keeps the positive half only.)
 
 # %%
 print(*(f"{name:12} {block:7} {kind}" for name, block, kind in attribution.layers(cnn, three)), sep="\n")
@@ -628,27 +634,31 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "A three in the upper row and a picture of polygons in the lower one, each with its relevance under six composites.",
+    "A three in the upper row and a picture of polygons in the lower one, each with its relevance under six "
+    "composites.",
 )
 
 # %% [markdown]
-# **What to see.** Six of the ten; read each row from left to right. Uniform ε is sharp and noisy; with α2β1 in every
-# layer red and blue alternate; the composites with $\alpha=1$ (ε-plus) or γ below are calm and lie on what was drawn.
-# Flat and $z^{\mathcal B}$ in front change what the background gets.
+# **What to see.** Six of the ten; read each row from left to right. Uniform ε is sharp and noisy; with α2β1
+# in every layer red and blue alternate; the composites with $\alpha=1$ (ε-plus) or γ below are calm and lie
+# on what was drawn. Flat and $z^{\mathcal B}$ in front change what the background gets.
 #
-# **A photograph.** The papers explain networks trained on ImageNet. Ours is torchvision's SqueezeNet, whose weights do not
-# ship with the course. It sees colours normalised by channel, so that the zᴮ-rule's bounds are a normalised black and
-# white, one for each channel.
+# **A photograph.** The papers explain networks trained on ImageNet. Ours is torchvision's SqueezeNet, whose
+# weights do not ship with the course. It sees colours normalised by channel, so that the zᴮ-rule's bounds are
+# a normalised black and white, one for each channel.
 
 # %%
 if photograph("chelsea") is None:
-    print('no weights of squeezenet1_1 here; with a network connection zoo.imagenet("squeezenet1_1") fetches them (5 MB)')
+    print(
+        'no weights of squeezenet1_1 here; with a network connection zoo.imagenet("squeezenet1_1") '
+        "fetches them (5 MB)"
+    )
 
 # %% [markdown]
 # **Where the relevance goes.** All these maps claim to share out one score. How much of it arrives? A bar for
-# each composite, averaged over twenty digits, divided by the score;
-# the black mark is where input, biases and stabilisers add up to, and must stand at 1. Left the network from
-# above, right a residual network with batch norms, which are merged into the convolutions before them.
+# each composite, averaged over twenty digits, divided by the score; the black mark is where input, biases and
+# stabilisers add up to, and must stand at 1. Left the network from above, right a residual network with batch
+# norms, which are merged into the convolutions before them.
 
 # %%
 twenty = digits.images[:20]
@@ -669,20 +679,21 @@ for ax, (name, table) in zip(axes, books.items(), strict=True):
     plot.budget(table, ax=ax, title=name)
 plot.describe(
     fig,
-    "Stacked bars, one for each composite and network: on digits-cnn nearly all of the score reaches the input, on the residual network biases keep or add a large "
-    "part; a large stabiliser keeps most of it. All bars add up to one.",
+    "Stacked bars, one for each composite and network: on digits-cnn nearly all of the score reaches the "
+    "input, on the residual network biases keep or add a large part; a large stabiliser keeps most of it. "
+    "All bars add up to one.",
 )
 print(f"largest distance of an image's books from its score: {worst:.1e}")
 
 # %% [markdown]
-# **What to see.** On the plain network nearly all of the score arrives, under any composite; α2β1 hands the input
-# a little more than there was, which the biases add. On the residual network biases, batch norms'
-# shifts among them, keep about half: a heatmap there explains half of the score, however well it looks. And ε = 1
-# keeps half of the score in four layers and nearly all of it in ten.
+# **What to see.** On the plain network nearly all of the score arrives, under any composite; α2β1 hands the
+# input a little more than there was, which the biases add. On the residual network biases, batch norms'
+# shifts among them, keep about half: a heatmap there explains half of the score, however well it looks.
+# Stabilisers of ε = 1 keep half of the score in four layers and nearly all of it in ten.
 #
-# A denominator that is exactly 0 with ε = 0 passes nothing: 0 · (anything / 0) is taken for 0, there is no NaN,
-# and what is not passed is booked as the stabiliser's. A layer that no rule covers, a softmax
-# say, raises `UnsupportedLayer` with the layer's name rather than making up a heatmap:
+# A denominator that is exactly 0 with ε = 0 passes nothing: 0 · (anything / 0) is taken for 0, there is no
+# NaN, and what is not passed is booked as the stabiliser's. A layer that no rule covers, a softmax say,
+# raises `UnsupportedLayer` with the layer's name rather than making up a heatmap:
 
 # %%
 with_softmax = torch.nn.Sequential(cnn, torch.nn.Softmax(1))
@@ -692,8 +703,8 @@ except attribution.UnsupportedLayer as error:
     print("UnsupportedLayer:", str(error)[:130], "…")
 
 # %% [markdown]
-# Layer by layer, for one digit under the uniform ε-rule: `arrives` is the relevance at a layer's output, and what
-# it does not send on its bias and its stabiliser keep.
+# Layer by layer, for one digit under the uniform ε-rule: `arrives` is the relevance at a layer's output, and
+# what it does not send on its bias and its stabiliser keep.
 
 # %%
 relevance, by_layer = attribution.relevance_by_layer(cnn, three, 3)
@@ -709,8 +720,8 @@ print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + 
 #
 # $$f(x)\approx f(x_0)+\sum_d\frac{\partial f}{\partial x_d}(x_0)\,(x_d-x_{0,d}).$$
 #
-# If $x_0$ is a **root**, $f(x_0)=0$, a point where the classifier cannot decide, then the terms of the sum are a
-# decomposition:
+# If $x_0$ is a **root**, $f(x_0)=0$, a point where the classifier cannot decide, then the terms of the sum
+# are a decomposition:
 #
 # $$R_d=(x_d-x_{0,d})\,\frac{\partial f}{\partial x_d}(x_0),\qquad\sum_dR_d\approx f(x).$$
 #
@@ -718,8 +729,8 @@ print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + 
 # something else: it points where the score grows fastest, and has nothing to say about
 # where it comes from. “Derivatives at the prediction point are not useful for achieving our aim.”
 #
-# **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian kernel,
-# trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
+# **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian
+# kernel, trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
 # right, the way from each point's nearest root to it. The dashed line is the decision boundary.
 
 # %%
@@ -754,28 +765,30 @@ for ax, arrows, title in zip(
     ax.set_title(title, loc="left")
 plot.describe(
     fig,
-    "The plane with two classes and the decision boundary. Left, arrows of the gradient climb to the two clumps of blue dots. Right, arrows lead from the "
-    "boundary to each point. Where the two differ by more than 45° both are orange: mostly between the clumps.",
+    "The plane with two classes and the decision boundary. Left, arrows of the gradient climb to the two "
+    "clumps of blue dots. Right, arrows lead from the boundary to each point. Where the two differ by more "
+    "than 45° both are orange: a few points well inside.",
 )
 print(
-    f"angle between the two at {len(at)} points: median {angle.median():.0f}°, above 45° at {(angle > 45).sum()}, "
-    f"above 90° at {(angle > 90).sum()}"
+    f"angle between the two at {len(at)} points: median {angle.median():.0f}°, above 45° at "
+    f"{(angle > 45).sum()}, above 90° at {(angle > 90).sum()}"
 )
 
 # %% [markdown]
-# **What to see.** At most points the two agree within a few degrees, above all near the boundary. Further in, the arrows
-# on the left run to the nearest summit, while those on the right tell what separates $x$ from the other class. Where they
-# part by more than 45° both are orange; at a few points the gradient points the wrong way altogether (the line below the
-# picture counts them). The paper's “may be misleading” is a “may”.
+# **What to see.** At most points the two agree within a few degrees, above all near the boundary. Further in,
+# the arrows on the left run to the nearest summit, while those on the right tell what separates $x$ from the
+# other class. Where they part by more than 45° both are orange; at a few points the gradient points the wrong
+# way altogether (the line below the picture counts them). The paper's “may be misleading” is a “may”.
 #
-# **Try it.** Move $x$. The bars are the two relevances; watch the residuum grow as $x$ moves away from its root.
+# **Try it.** Move $x$. The bars are the two relevances; watch the residuum grow as $x$ moves away from its
+# root.
 
 # %% tags=["demo"]
 demos.get("03/taylor").show()
 
 # %% [markdown]
-# **How to find a root.** The paper has two ways. *Line search:* take a point $x'$ that the classifier puts on the
-# other side, $f(x)f(x')<0$; on the line $l(t)=x+t(x'-x)$ the sign changes, and halving the interval finds
+# **How to find a root.** The paper has two ways. *Line search:* take a point $x'$ that the classifier puts on
+# the other side, $f(x)f(x')<0$; on the line $l(t)=x+t(x'-x)$ the sign changes, and halving the interval finds
 # where. Each such $x'$ gives a root; take the nearest, or that of least residuum. *Local search:* go to the
 # nearest root by following the gradient.
 #
@@ -804,10 +817,10 @@ def line_root(f, x, other, steps):
 check("3.5", line_root)
 
 # %% [markdown]
-# **Digits.** With ten classes the decision function of class $t$ is $f(x)=F_t(x)-\max_{k\ne t}F_k(x)$, positive
-# where the network says $t$; `attribution.Decision` makes a network of it. For four digits: the nearest training
-# digit of another class, the root on the line to it, the relevance from there; then the root by local search,
-# what it changed in the digit, and the relevance from there.
+# **Digits.** With ten classes the decision function of class $t$ is $f(x)=F_t(x)-\max_{k\ne t}F_k(x)$,
+# positive where the network says $t$; `attribution.Decision` makes a network of it. For four digits: the
+# nearest training digit of another class, the root on the line to it, the relevance from there; then the root
+# by local search, what it changed in the digit, and the relevance from there.
 
 # %%
 train = data.digits(split="train").images
@@ -849,40 +862,44 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "Four digits in rows: the digit, its nearest neighbour of another class, the root on the line between them, a blend of both, and the relevance; then the root by "
-    "local search, which looks like the digit, the small difference, and the relevance from it.",
+    "Four digits in rows: the digit, its nearest neighbour of another class, the root on the line between "
+    "them, a blend of both, and the relevance; then the root by local search, which looks like the digit, "
+    "the small difference, and the relevance from it.",
 )
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
-# **What to see.** The root on the line is a blend of two digits that no one would have written. The root nearby
-# looks just like the digit: to the eye it is the same number, though the network cannot decide about it.
-# The paper warns of both: a local root is “perceptually equivalent” to $x$, and a straight line leads away from
-# real digits: leaving out the digit where the line ends, the blends are farther from the training set than the test
-# digits are, as the table at the end measures. The relevance from the line is readable, it says what makes this
-# a zero *rather than that six*, but its
-# residuum is large: on so long a way $f$ is not straight. The local root has the smaller residuum and a map
-# with hardly a minus. That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$,
-# so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the squared gradient in new clothes, and all pixels agree with
-# the prediction, as in section 1's counterexample. LRP needs no second point.
+# **What to see.** The root on the line is a blend of two digits that no one would have written. The root
+# nearby looks just like the digit: to the eye it is the same number, though the network cannot decide about
+# it. The paper warns of both: a local root is “perceptually equivalent” to $x$, and a straight line leads
+# away from real digits: leaving out the digit where the line ends, the blends are farther from the training
+# set than the test digits are, as the table at the end measures. The relevance from the line is readable, it
+# says what makes this a zero *rather than that six*, but its residuum is large: on so long a way $f$ is not
+# straight. The local root has the smaller residuum and a map with hardly a minus. That is no accident: at the
+# nearest root $x-x_0$ is parallel to $\nabla f(x_0)$, so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the
+# squared gradient in new clothes, and all pixels agree with the prediction, as in section 1's counterexample.
+# LRP needs no second point.
 #
-# One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that is, the
-# linear piece of the score that $x$ lies on, expanded at the black picture. Black is a root of that piece only without
-# biases; with them the piece is there worth just what the biases keep:
+# One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that
+# is, the linear piece of the score that $x$ lies on, expanded at the black picture. Black is a root of that
+# piece only without biases; with them the piece is there worth just what the biases keep:
 
 # %%
 exact = attribution.lrp(cnn, chosen, rules=attribution.Epsilon(0)) - attribution.gradient_x_input(cnn, chosen)
 print(f"LRP with ε = 0 against gradient × input on four digits: largest difference {exact.abs().max():.0e}")
 with torch.no_grad():
     dark = cnn(torch.zeros_like(three))[0, 3]
-print(f"the three above: its linear piece at the black picture {kept:.2f}, the network itself there {dark:.2f}")
+print(
+    f"the three above: its linear piece at the black picture {kept:.2f}, the network itself there {dark:.2f}"
+)
 
 # %% [markdown]
 # ## 5 · A bag of words, explained down to its pixels
 #
-# Relevance does not need a neural network. Before 2012 pictures were classified by *bags of words*: cut out many
-# small windows, look each up in a vocabulary, count, and let a support vector machine judge the counts. Bach et
-# al. explain such a pipeline, stage by stage, to the pixels. We build all of it and take it apart again.
+# Relevance does not need a neural network. Before 2012 pictures were classified by *bags of words*: cut out
+# many small windows, look each up in a vocabulary, count, and let a support vector machine judge the counts.
+# Bach et al. explain such a pipeline, stage by stage, to the pixels. We build all of it and take it apart
+# again.
 #
 # | stage | forward | backward |
 # |---|---|---|
@@ -891,34 +908,36 @@ print(f"the three above: its linear piece at the black picture {kept:.2f}, the n
 # | bag of words → **score** | $f(x)=b+\sum_i\alpha_iy_i\,k(x_i,x)$ | $R^{(3)}_d$ |
 #
 # The task is the paper's: is there a polygon ($f>0$) or are there circles only ($f<0$)? Its pictures are also
-# 102 × 102 pixels, though a polygon may have circles beside it there, and ours hold one kind only; ours come with masks of
-# edges and corners, so that we can *measure* what the paper shows.
+# 102 × 102 pixels, though a polygon may have circles beside it there, and ours hold one kind only; ours come
+# with masks of edges and corners, so that we can *measure* what the paper shows.
 #
-# **Forward.** Windows of 12 and of 18 pixels (the ratio of the paper's SIFT scales 2 and 3), one every 3 pixels;
-# for each size 128 words, found by k-means. The **rank mapping** lets a descriptor speak its four nearest words,
+# **Forward.** Windows of 12 and of 18 pixels (the ratio of the paper's SIFT scales 2 and 3), one every 3
+# pixels; for each size 128 words, found by k-means. The **rank mapping** lets a descriptor speak its four
+# nearest words,
 #
 # $$m_d(l)=2^{-\mathrm{rk}_d(l)}\ \text{ if }\ \mathrm{rk}_d(l)\le4,\ \text{ else }0,$$
 #
 # where $\mathrm{rk}_d(l)=1$ for the nearest. **Soft assignment** lets it speak all of them,
-# $m_d(l)=e^{-\beta|l-b_d|}/\sum_{d'}e^{-\beta|l-b_{d'}|}$ with the word's centre $b_d$. Pooling is the **p-mean**
-# $x_d=\big(\frac1L\sum_l m_d(l)^p\big)^{1/p}$: the sum (up to $1/L$) for $p=1$, the maximum for $p=\infty$.
+# $m_d(l)=e^{-\beta|l-b_d|}/\sum_{d'}e^{-\beta|l-b_{d'}|}$ with the word's centre $b_d$. Pooling is the
+# **p-mean** $x_d=\big(\frac1L\sum_l m_d(l)^p\big)^{1/p}$: the sum (up to $1/L$) for $p=1$, the maximum for
+# $p=\infty$.
 
 # %%
-test = data.shapes(200, split="test")
+test = data.shapes(150, split="test")
 vocabulary, train_bags, train_labels = bow.course_bags()  # 400 pictures, every mapping: some seconds
 test_bags = bow.bags(vocabulary, test.images, tuple(bow.MAPPINGS), (1.0, float("inf")))
 show_source(bow.rank_mapping, bow.soft_assignment, bow.pool, doc=False)
 
 # %% [markdown]
-# **Picture.** One window on its way: where it lies, what it shows, its descriptor, and the four words that it speaks under
-# the rank mapping.
+# **Picture.** One window on its way: where it lies, what it shows, its descriptor, and the four words that it
+# speaks under the rank mapping.
 
 # %%
-first = int((test.labels == 1).nonzero()[3])
+first = int((test.labels == 1).nonzero()[5])
 corners = test.masks[first, 2].float()
 tall, wide = bow.grid(corners.shape, 18)
-inner = torch.nn.functional.avg_pool2d(corners[None, None], 18, bow.STRIDE)[0, 0, :tall, :wide]
-at = int(inner.argmax())  # the window with the most of a corner
+inner = torch.nn.functional.avg_pool2d(corners[None, None, 6:, 6:], 6, bow.STRIDE)[0, 0, :tall, :wide]
+at = int(inner.argmax())  # the window with the most of a corner in its middle
 top, left = at // wide * bow.STRIDE, at % wide * bow.STRIDE
 local = bow.descriptors(bow.integral_maps(test.images[first : first + 1]), 18)[0, at]
 spoken = bow.rank_mapping(local[None], vocabulary.words[1])[0]
@@ -926,7 +945,7 @@ nearest = spoken.argsort(descending=True)[:4]
 
 
 def tiles_of(words):
-    """Each word of the large windows as the four training windows that lie nearest to it, contrast stretched."""
+    """Each word of the large windows as the four training windows nearest to it, contrast stretched."""
     looks = bow_relevance.windows_of_words(vocabulary, data.shapes(200).images, 1, words)
     low, high = looks.amin((2, 3), keepdim=True), looks.amax((2, 3), keepdim=True)
     looks = torch.nn.functional.pad((looks - low) / (high - low), [1] * 4, value=1.0)
@@ -936,36 +955,43 @@ def tiles_of(words):
 fig, axes = plot.subplots(1, 7, size=(12.4, 2.0))
 titles = ["a picture, a window", "the window", "its descriptor", *(f"m = {spoken[w]:g}" for w in nearest)]
 window = test.images[first][:, top : top + 18, left : left + 18]
-for ax, shown, title in zip(axes, [test.images[first], window, None, *tiles_of(nearest)], titles, strict=True):
+for ax, shown, title in zip(
+    axes, [test.images[first], window, None, *tiles_of(nearest)], titles, strict=True
+):
     if shown is not None:
         plot.image(shown, ax=ax, title=title)
-axes[0].plot(*(left + 18 * np.array([0, 1, 1, 0, 0]), top + 18 * np.array([0, 0, 1, 1, 0])), color=plot.FOR, lw=1.5)
-for cell, strengths in enumerate(local.view(9, 8).tolist()):  # in each cell a line per direction, along the edge
+axes[0].plot(
+    *(left + 18 * np.array([0, 1, 1, 0, 0]), top + 18 * np.array([0, 0, 1, 1, 0])), color=plot.FOR, lw=1.5
+)
+for cell, strengths in enumerate(local.view(9, 8).tolist()):  # a line per direction, along the edge
     for k, strength in enumerate(strengths):
         way = np.array([-np.sin(k * np.pi / 8), np.cos(k * np.pi / 8)]) * strength * 1.6
         axes[2].plot(*(np.array([[cell % 3], [cell // 3]]) + way[:, None] * [-1, 1]), color=plot.INK, lw=1.6)
 axes[2].set(xlim=(-0.5, 2.5), ylim=(2.5, -0.5), aspect="equal", xticks=[0.5, 1.5], yticks=[0.5, 1.5])
-axes[2].set_title(titles[2])
+axes[2].set_title(titles[2], loc="left")
 axes[2].tick_params(length=0, labelbottom=False, labelleft=False)
 axes[2].grid(True)
 plot.describe(
     fig,
-    "A picture with a polygon and a square window at one of its corners; the window; its descriptor, nine cells with lines "
-    "along the edges in them; and the four nearest words, each as four training windows, with one half to one sixteenth.",
+    "A picture with a polygon and a square window at one of its corners; the window; its descriptor, nine "
+    "cells with lines along the edges in them; and the four nearest words, each as four training windows, "
+    "with one half to one sixteenth.",
 )
 
 # %% [markdown]
-# **What to see.** The descriptor keeps which way the edges run in each of 3 × 3 cells, and forgets how bright they are.
-# The nearest words are windows with edges in the same places; the first gets ½ of the window's voice, the fourth
-# $\frac1{16}$.
+# **What to see.** The descriptor keeps which way the edges run in each of 3 × 3 cells, and forgets how bright
+# they are. The nearest words are windows with edges in about the same places. This corner of a pentagon speaks
+# first of all for words of arcs, then for a straight edge, and only last, with $\frac1{16}$, for a word with
+# corners: through so small a window a blunt corner is nearly round. It will show in the maps.
 #
 # A **Fisher vector** is a third mapping: instead of counting words it asks how the parameters of a Gaussian
 # mixture (weights, means, deviations) would move to fit $l$ better. Its $m_d(l)$ can be negative.
 #
-# **The kernel** compares two bags. With *histogram intersection* $k(x_i,x)=\sum_d\min(x_{id},x_d)$; the *additive
-# χ²* is $\sum_d 2x_{id}x_d/(x_{id}+x_d)$; both are **sum-decomposable**, that is a sum of one kernel per dimension.
-# The *exponential χ²* $\exp\big(-\frac1\sigma\sum_d\frac{(x_{id}-x_d)^2}{x_{id}+x_d}\big)$, which the paper uses for
-# this task, and the *Gaussian* are not. (Both are called “χ² kernel”; only the first is a sum.)
+# **The kernel** compares two bags. With *histogram intersection* $k(x_i,x)=\sum_d\min(x_{id},x_d)$; the
+# *additive χ²* is $\sum_d 2x_{id}x_d/(x_{id}+x_d)$; both are **sum-decomposable**, that is a sum of one
+# kernel per dimension. The *exponential χ²*
+# $\exp\big(-\frac1\sigma\sum_d\frac{(x_{id}-x_d)^2}{x_{id}+x_d}\big)$, which the paper uses for this task,
+# and the *Gaussian* are not. (Both are called “χ² kernel”; only the first is a sum.)
 
 # %%
 accuracy = {}
@@ -979,25 +1005,23 @@ for (mapping, p), bags in test_bags.items():
 pd.Series(accuracy).unstack(sort=False).style.set_uuid("bag0").format("{:.1%}", na_rep="–")
 
 # %% [markdown]
-# Every pipeline separates polygons from circles and errs on a handful of pictures in a hundred at most. Good: there is
-# something
-# to explain, and differences between explanations are hardly differences in skill.
+# Every pipeline separates polygons from circles and errs on a handful of pictures in a hundred at most. Good:
+# there is something to explain, and differences between explanations are hardly differences in skill.
 #
-# **Words.** $R^{(3)}$. The score of a bag $x$ compares it with the support vectors $x_i$, and a sum-decomposable kernel
-# compares word by word:
+# **Words.** $R^{(3)}$. The score of a bag $x$ compares it with the support vectors $x_i$, and a
+# sum-decomposable kernel compares word by word:
 #
 # $$f(x)=b+\sum_i\alpha_iy_i\,k(x_i,x)=b+\sum_i\alpha_iy_i\sum_d k_d(x_{id},x_d).$$
 #
-# So the score is a sum over words $d$ in disguise. Which part of it is word $d$'s? (Of the bias let every word have the
-# same share.)
+# So the score is a sum over words $d$ in disguise. Which part of it is word $d$'s? (Of the bias let every
+# word have the same share.)
 
 # %% [markdown]
 # ### Exercise 3.6 — R⁽³⁾: what each word said ★★☆ · 8 min · 2 points
 #
-# Write `word_relevance(x, support, coef, bias)` for the histogram-intersection kernel, $k_d(a,b)=\min(a,b)$: one number
-# for each word, with $\sum_dR^{(3)}_d=f(x)$. Here
-# `x` (V,) is the bag of words, the rows of `support` (S, V) are the support vectors $x_i$, `coef` (S,) holds
-# $\alpha_iy_i$, and `bias` is $b$.
+# Write `word_relevance(x, support, coef, bias)` for the histogram-intersection kernel, $k_d(a,b)=\min(a,b)$:
+# one number for each word, with $\sum_dR^{(3)}_d=f(x)$. Here `x` (V,) is the bag of words, the rows of
+# `support` (S, V) are the support vectors $x_i$, `coef` (S,) holds $\alpha_iy_i$, and `bias` is $b$.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.6", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1016,39 +1040,46 @@ check("3.6", word_relevance)
 #
 # $$R^{(3)}_d=\frac bV+\sum_i\alpha_iy_i\,k_d(x_{id},x_d).$$
 #
-# Now with your function (or ours): $R^{(3)}$ of all test pictures, one row each, and whether the rows add up to $f$.
+# Now with your function (or ours): $R^{(3)}$ of all test pictures, one row each, and whether the rows add up
+# to $f$.
 #
-# **What do the words say?** A word's relevance without the bias, added up over all pictures and divided by how often it
-# was spoken, is what one mention of it is worth (by a window that speaks nothing else). Below, in thousandths of a unit of
-# $f$, for the 18 × 18 windows: the words worth most for “polygon” and most against it, each as the four training windows
-# that lie nearest to it.
+# **What do the words say?** A word's relevance without the bias, added up over all pictures and divided by
+# how often it was spoken, is what one mention of it is worth (by a window that speaks nothing else). Below,
+# in thousandths of a unit of $f$, for the 18 × 18 windows: the words worth most for “polygon” and most
+# against it, each as the four training windows that lie nearest to it.
 
 # %%
 model = bow.trained("rank", "intersection")
 machine, bags = model.machine, test_bags["rank", 1.0]
 words = answer("3.6")
 R3 = torch.stack([words(x, machine.support, machine.coef, machine.bias) for x in bags])
-print(f"largest |f − Σ R⁽³⁾| of {len(R3)} pictures: {(R3.sum(1) - machine(bags)).abs().max().item():.0e}; the bias b is {machine.bias:.2f}")
+print(
+    f"largest |f − Σ R⁽³⁾| of {len(R3)} pictures: {(R3.sum(1) - machine(bags)).abs().max().item():.0e}; the "
+    f"bias b is {machine.bias:.2f}"
+)
 
 large = machine.parts[1]  # the words of the 18 × 18 windows
 mentions = bags.sum(0)[large] * tall * wide  # a bag is the mean over its windows
 worth = 1000 * (R3 - machine.bias / R3.shape[1]).sum(0)[large] / mentions.clamp_min(1e-9)
 order = worth.argsort(descending=True)
 chosen = torch.cat([order[:4], order[-4:]])
-axes = plot.grid(tiles_of(chosen), [f"{v:+.0f}".replace("-", "−") for v in worth[chosen].tolist()], columns=8, size=1.25)
+axes = plot.grid(
+    tiles_of(chosen), [f"{v:+.0f}".replace("-", "−") for v in worth[chosen].tolist()], columns=8, size=1.25
+)
 plot.describe(
     axes[0],
-    "Eight words, each as four windows of 18 by 18 pixels from training pictures. The four worth most for polygon show mostly straight "
-    "pieces and corners, the four worth most against it arcs.",
+    "Eight words, each as four windows of 18 by 18 pixels from training pictures. The four worth most for "
+    "polygon show mostly straight pieces and corners, the four worth most against it arcs.",
 )
 
 # %% [markdown]
-# Straight pieces and corners for, arcs against: the classifier has learned what we hoped. (A word is a cell of a
-# partition, not a concept; now and then an arc sits among the words for “polygon”.)
+# Straight pieces and corners for, arcs against: mostly the classifier has learned what we hoped. But look at
+# the fourth word for “polygon”: it shows arcs. A word is a cell of a partition, not a concept, and what
+# windows of blunt corners and of arcs fall into one cell, the machine cannot tell apart; on the whole this
+# cell came with polygons.
 #
 # **Kernels that are no sum.** A kernel that is differentiable can be taken at a root point $x_0$, $f(x_0)=0$,
-# found by line search towards the other
-# class as in section 4 (Definition 2):
+# found by line search towards the other class as in section 4 (Definition 2):
 #
 # $$R^{(3)}_d=(x-x_0)_d\,\frac{\partial f}{\partial x_d}(x_0),\qquad\sum_d R^{(3)}_d\approx f(x).$$
 #
@@ -1068,30 +1099,43 @@ for kernel in ("intersection", "chi2", "exp_chi2", "gaussian"):
     sums = np.array([list(e.sums().values())[1:] for e in found])  # Σ R³, Σ R², Σ R¹
     rows[bow.KERNELS[kernel]] = [
         "exact" if kernel in bow.SUM_DECOMPOSABLE else "Taylor",
-        np.median(np.abs(sums[:, 0] - f) / np.abs(f)), np.abs(sums[:, 0] - f).max(), np.abs(sums - sums[:, :1]).max(),
+        np.median(np.abs(sums[:, 0] - f) / np.abs(f)),
+        np.abs(sums[:, 0] - f).max(),
+        np.abs(sums - sums[:, :1]).max(),
     ]
 pd.DataFrame.from_dict(
-    rows, orient="index",
-    columns=["R⁽³⁾", "median |f − Σ R⁽³⁾| / |f|", "largest |f − Σ R⁽³⁾|", "largest difference of Σ R⁽³⁾, Σ R⁽²⁾, Σ R⁽¹⁾"],
-).style.set_uuid("bag2").format("{:.1e}", subset=pd.IndexSlice[:, ["median |f − Σ R⁽³⁾| / |f|", "largest |f − Σ R⁽³⁾|",
-                                                    "largest difference of Σ R⁽³⁾, Σ R⁽²⁾, Σ R⁽¹⁾"]])
+    rows,
+    orient="index",
+    columns=[
+        "R⁽³⁾",
+        "median |f − Σ R⁽³⁾| / |f|",
+        "largest |f − Σ R⁽³⁾|",
+        "largest difference of Σ R⁽³⁾, Σ R⁽²⁾, Σ R⁽¹⁾",
+    ],
+).style.set_uuid("bag2").format(
+    "{:.1e}",
+    subset=pd.IndexSlice[
+        :,
+        ["median |f − Σ R⁽³⁾| / |f|", "largest |f − Σ R⁽³⁾|", "largest difference of Σ R⁽³⁾, Σ R⁽²⁾, Σ R⁽¹⁾"],
+    ],
+)
 
 # %% [markdown]
-# The sum-decomposable kernels are exact to rounding. Taylor leaves a residual that is small in the median and can be
-# large for a single picture: always print it beside the heatmap. What $R^{(3)}$ holds, be it exact or not, the
-# stages below hand on without loss (last column).
+# The sum-decomposable kernels are exact to rounding. Taylor leaves a residual that is small in the median and
+# can be large for a single picture: always print it beside the heatmap. What $R^{(3)}$ holds, be it exact or
+# not, the stages below hand on without loss (last column).
 #
-# **Descriptors.** $R^{(2)}$. A word's relevance goes to the descriptors that spoke it, in proportion to what each put into
-# the pool: $m_d(l)^p$ of $\sum_{l'}m_d(l')^p$. For some words that sum is 0, mostly because nobody spoke them:
-# $Z(x)=\{d:\sum_l m_d(l)^p=0\}$. They have relevance nonetheless (the bias's share, at least), and all $L$ descriptors
-# get an equal part of it.
+# **Descriptors.** $R^{(2)}$. A word's relevance goes to the descriptors that spoke it, in proportion to what
+# each put into the pool: $m_d(l)^p$ of $\sum_{l'}m_d(l')^p$. For some words that sum is 0, mostly because
+# nobody spoke them: $Z(x)=\{d:\sum_l m_d(l)^p=0\}$. They have relevance nonetheless (the bias's share, at
+# least), and all $L$ descriptors get an equal part of it.
 
 # %% [markdown]
 # ### Exercise 3.7 — R⁽²⁾: who said the word ★★☆ · 12 min · 3 points
 #
-# Write `descriptor_relevance(R, m, p)` from $R^{(3)}$ `R` (V,), the mapping `m` (L, V) and the pooling's $p$ → (L,).
-# What arrives must add up to what was sent. For $p=1$ the mapping may be negative (a Fisher vector's is): then a sum may be
-# negative too, and it may be 0 because terms cancel.
+# Write `descriptor_relevance(R, m, p)` from $R^{(3)}$ `R` (V,), the mapping `m` (L, V) and the pooling's $p$
+# → (L,). What arrives must add up to what was sent. For $p=1$ the mapping may be negative (a Fisher vector's
+# is): then a sum may be negative too, and it may be 0 because terms cancel.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.7", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1116,14 +1160,17 @@ check("3.7", descriptor_relevance)
 #
 # **Pixels.** $R^{(1)}$. A descriptor hands its relevance in equal parts to the pixels that it covers,
 # $R^{(1)}_q=\sum_{l:\,q\in\mathrm{area}(l)}R^{(2)}_l/|\mathrm{area}(l)|$. For a sharper picture one may paint
-# only the
-# central 6 × 6 pixels of each window; the sum is the same. As a control, a **shifted** map: the $R^{(2)}$ stay side by side
-# as they are, but all are moved round the picture by a random way (what leaves on the right enters on the left), so that
-# sum, sizes and smoothness stay and only the *where* is wrong.
+# only the central 6 × 6 pixels of each window; the sum is the same. As a control, a **shifted** map: the
+# $R^{(2)}$ stay side by side as they are, but all are moved round the picture by a random way (what leaves on
+# the right enters on the left), so that sum, sizes and smoothness stay and only the *where* is wrong.
 
 # %%
 share = answer("3.7")
-pictures = [int((test.labels == 1).nonzero()[3]), int((test.labels == 1).nonzero()[5]), int((test.labels == 0).nonzero()[0])]
+pictures = [
+    int((test.labels == 1).nonzero()[3]),
+    int((test.labels == 1).nonzero()[5]),
+    int((test.labels == 0).nonzero()[0]),
+]
 shown, titles, table = [], [], {}
 for i in pictures:
     image = test.images[i]
@@ -1136,17 +1183,24 @@ for i in pictures:
 axes = plot.grid(shown, titles, columns=4, signed=[False, True, True, True] * 3, size=1.9)
 plot.describe(
     axes[0],
-    "Two pictures of polygons and one of circles, each with its relevance painted over whole windows, over their centres, and "
-    "with the map shifted. Red, for polygon, gathers at sharp corners; blue runs along the circles.",
+    "Two pictures of polygons and one of circles, each with its relevance painted over whole windows, over "
+    "their centres, and with the map shifted. Red, for polygon, gathers at sharp corners; blue runs along "
+    "the circles.",
 )
 pd.DataFrame(table).T.style.set_uuid("bag1").format("{:.6f}")
 
 # %% [markdown]
-# **Does the explanation sit on edges and corners?** The paper shows heatmaps in which polygons light up and says that
-# corners and straight edges carry the evidence. We measure it in every polygon of 150 test pictures: the mean
-# relevance of its *corners* (pixels of the edge within 4 pixels of a corner), of its *straight edges* (the rest
-# of the
-# edge), and, for comparison, of the edges of circles. The areas are the whole windows of the formula.
+# **What to see.** The quadrilateral is red all along, deepest at its corners. In the second picture ($f=+3$
+# and more) the triangle pays for the score, while the hexagon is partly *blue*: its corners are blunt, and
+# through a window they look like arcs. Evidence against is there also where the answer is a clear yes. The
+# circles are blue along their edges; the pale red ground is the share of a positive bias $b$ (last column),
+# which no shape has earned.
+#
+# **Does the explanation sit on edges and corners?** The paper shows heatmaps in which polygons light up and
+# says that corners and straight edges carry the evidence. We measure it in every polygon of 150 test
+# pictures: the mean relevance of its *corners* (pixels of the edge within 4 pixels of a corner), of its
+# *straight edges* (the rest of the edge), and, for comparison, of the edges of circles. The areas are the
+# whole windows of the formula.
 
 # %%
 rows = bow_relevance.located()
@@ -1155,15 +1209,23 @@ circle, sides = by_sides.loc[0, "straight"], by_sides.index[1:]
 
 
 def on_corners(rows):
-    """Share of polygons, by their number of sides, whose corners are positive and above their straight edges."""
+    """Share of polygons, by their sides, whose corners are positive and above their straight edges."""
     rows = rows[rows["sides"] > 0]
     return ((rows["corner"] > 0) & (rows["corner"] > rows["straight"])).groupby(rows["sides"]).mean()
 
 
 fig, (left, right) = plot.subplots(1, 2, size=(11.4, 3.4))
 plot.curves(
-    {"corners": by_sides["corner"][1:], "straight edges": by_sides["straight"][1:], "circles' edge": np.full(len(sides), circle)},
-    x=sides, ax=left, xlabel="sides of the polygon", ylabel="mean R⁽¹⁾ per pixel, in 10⁻⁴", title="rank mapping, p = 1",
+    {
+        "corners": by_sides["corner"][1:],
+        "straight edges": by_sides["straight"][1:],
+        "circles' edge": np.full(len(sides), circle),
+    },
+    x=sides,
+    ax=left,
+    xlabel="sides of the polygon",
+    ylabel="mean R⁽¹⁾ per pixel, in 10⁻⁴",
+    title="rank mapping, p = 1",
 )
 left.axhline(0, color=plot.MUTED, lw=0.8)
 shares = {
@@ -1172,14 +1234,22 @@ shares = {
     "soft assignment, p = 1": on_corners(bow_relevance.located(mapping="soft", label=1)),
     "rank mapping, shifted": on_corners(bow_relevance.located(shift=0, label=1)),
 }
-plot.curves(shares, x=sides, ax=right, xlabel="sides of the polygon", ylabel="share of polygons", title="corners above 0 and above straight edges")
+plot.curves(
+    shares,
+    x=sides,
+    ax=right,
+    xlabel="sides of the polygon",
+    ylabel="share of polygons",
+    title="corners above 0 and above straight edges",
+)
 right.set_ylim(0, 1.05)
 right.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
 plot.describe(
     fig,
-    "Left: relevance of corners and of straight edges falls with the number of sides, corners stay above; for eight sides both "
-    "are near zero or below, towards the circles' negative edge. Right: with rank mapping nearly all polygons of up to six "
-    "sides have corners above straight edges, few of seven or eight; with soft assignment few at all; shifted, two in five.",
+    "Left: relevance of corners and of straight edges falls with the number of sides, corners stay above; "
+    "for eight sides both are near zero or below, towards the circles' negative edge. Right: with rank "
+    "mapping nearly all polygons of up to six sides have corners above straight edges, few of seven or "
+    "eight; with soft assignment few at all; shifted, about half.",
 )
 
 soft = bow_relevance.located(mapping="soft", label=1)
@@ -1187,28 +1257,32 @@ soft = soft[soft["sides"] <= 6][["corner", "straight"]].mean() * 1e4
 sharp, blunt = (rows[rows["sides"].isin(k)] for k in ((3, 4, 5, 6), (7, 8)))
 for name, part in (("3 to 6 sides", sharp), ("7 and 8 sides", blunt)):
     good = (part["corner"] > 0) & (part["corner"] > part["straight"])
-    print(f"{name}: {len(part)} polygons; corners positive and above straight edges in {good.mean():.0%}; straight edges negative in {(part['straight'] < 0).mean():.0%}")
-print(f"soft assignment, 3 to 6 sides, in 10⁻⁴ per pixel: corners {soft['corner']:.1f}, straight edges {soft['straight']:.1f}")
+    print(
+        f"{name}: {len(part)} polygons; corners positive and above straight edges in {good.mean():.0%}; "
+        f"straight edges negative in {(part['straight'] < 0).mean():.0%}"
+    )
+print(
+    f"soft assignment, 3 to 6 sides, in 10⁻⁴ per pixel: corners {soft['corner']:.1f}, straight edges "
+    f"{soft['straight']:.1f}"
+)
 
 # %% [markdown]
-# **What to see.** Left: relevance knows geometry. The sharper the corner, the more it speaks for “polygon”. With
-# seven or
-# eight sides a corner turns so little that through a window of 12 or 18 pixels it looks like a piece of a circle,
-# and circles'
-# edges speak clearly against. So the paper's picture holds for sharp corners and fails for blunt ones. Straight
-# edges of sharp
-# polygons speak for “polygon” too, less than their corners; those of blunt ones mostly speak against.
+# **What to see.** Left: relevance knows geometry. The sharper the corner, the more it speaks for “polygon”.
+# With seven or eight sides a corner turns so little that through a window of 12 or 18 pixels it looks like a
+# piece of a circle, and circles' edges speak clearly against. So the paper's picture holds for sharp corners
+# and fails for blunt ones. Straight edges of sharp polygons speak for “polygon” too, less than their corners;
+# those of blunt ones mostly speak against.
 #
 # Right: the same pictures, the same words, another *mapping*. With soft assignment the machine is at least as
-# accurate (table above), yet its straight edges carry as much evidence as its corners, even a little more (last line).
-# Neither
-# map is wrong: each conserves $f$, and each reports what *its* pipeline uses. “Polygons are recognised by their
-# corners” is a statement about one pipeline, not about polygons.
+# accurate (table above), yet its straight edges carry as much evidence as its corners, even a little more
+# (last line). Neither map is wrong: each conserves $f$, and each reports what *its* pipeline uses. “Polygons
+# are recognised by their corners” is a statement about one pipeline, not about polygons.
 #
-# Two cautions. The bias is part of every map: $b$ is shared as $b/V$ among words, and a word that few descriptors
-# speak gives each of them much, so that where $b>0$ even meaningless windows are rarely below zero (the shifted
-# curve shows what a map gets that is right but for the place). And with a Fisher vector the shares $m_d(l)/\sum_{l'}m_d(l')$ have both signs; where
-# the sum nearly cancels, single descriptors get huge relevance of both signs, while the total still holds:
+# Two cautions. The bias is part of every map: $b$ is shared as $b/V$ among words, and a word that few
+# descriptors speak gives each of them much, so that where $b>0$ even meaningless windows are rarely below
+# zero (the shifted curve shows what a map gets that is right but for the place). And with a Fisher vector the
+# shares $m_d(l)/\sum_{l'}m_d(l')$ have both signs; where the sum nearly cancels, single descriptors get huge
+# relevance of both signs, while the total still holds:
 
 # %%
 rows = {}
@@ -1217,13 +1291,16 @@ for mapping, kernel in (("rank", "intersection"), ("soft", "intersection"), ("fi
     size = [float(sum(R.abs().sum() for R in e.descriptors)) for e in found]
     gap = max(abs(s - e.score) for e in found for s in e.sums().values())
     rows[f"{bow.MAPPINGS[mapping]}, {bow.KERNELS[kernel]}"] = [np.median(size), max(size), gap]
-pd.DataFrame.from_dict(rows, orient="index", columns=["median Σ |R⁽²⁾|", "largest Σ |R⁽²⁾|", "largest |f − Σ R|"]).style.set_uuid("bag3").format(
-    {"median Σ |R⁽²⁾|": "{:.1f}", "largest Σ |R⁽²⁾|": "{:.1f}", "largest |f − Σ R|": "{:.0e}"})
+pd.DataFrame.from_dict(
+    rows, orient="index", columns=["median Σ |R⁽²⁾|", "largest Σ |R⁽²⁾|", "largest |f − Σ R|"]
+).style.set_uuid("bag3").format(
+    {"median Σ |R⁽²⁾|": "{:.1f}", "largest Σ |R⁽²⁾|": "{:.1f}", "largest |f − Σ R|": "{:.0e}"}
+)
 
 # %% [markdown]
 # **Try it.** Change mapping, kernel and pooling on the same picture, and watch which sums agree and where the
-# three strongest windows
-# go. What does the octagon's score rest on? And what changes for the triangle from rank mapping to soft assignment?
+# three strongest windows go. What does the octagon's score rest on? And what changes for the triangle from
+# rank mapping to soft assignment?
 
 # %% tags=["demo"]
 demos.get("03/bow").show()
@@ -1232,17 +1309,15 @@ demos.get("03/bow").show()
 # ## 6 · Digits: for and against
 #
 # **Claim** (the paper, experiments on handwritten digits). A heatmap can be asked about *any* class, not only
-# about the
-# winner: what in this 4 speaks for a 9, and what against it? The answer should be a stroke that is missing, or one
-# that is too much.
+# about the winner: what in this 4 speaks for a 9, and what against it? The answer should be a stroke that is
+# missing, or one that is too much.
 #
-# **Formula.** The relevance starts at the logit of the class $k$ that is asked about, $R^{(k)}_p$ at pixel $p$, with
-# $\sum_p R^{(k)}_p\approx F_k(x)$. Which rule? With the rule of the slides, $R_{i\leftarrow
-# j}=\frac{z_{ij}}{z_j}R_j$, a black
-# pixel of our digits contributes $z_{ij}=0\cdot w_{ij}$ and can never say anything. But “there is no stroke here”
-# is just
-# the evidence in question. So we take a composite of rules (section 3): z$^{\mathcal B}$ at the pixels, where a black
-# pixel is compared with a white one, the γ-rule in the convolutions above, and the ε-rule on top.
+# **Formula.** The relevance starts at the logit of the class $k$ that is asked about, $R^{(k)}_p$ at pixel
+# $p$, with $\sum_p R^{(k)}_p\approx F_k(x)$. Which rule? With the rule of the slides,
+# $R_{i\leftarrow j}=\frac{z_{ij}}{z_j}R_j$, a black pixel of our digits contributes $z_{ij}=0\cdot w_{ij}$
+# and can never say anything. But “there is no stroke here” is just the evidence in question. So we take a
+# composite of rules (section 3): z$^{\mathcal B}$ at the pixels, where a black pixel is compared with a white
+# one, the γ-rule in the convolutions above, and the ε-rule on top.
 
 # %%
 cnn, digits, train = zoo.load("digits-cnn"), data.digits(split="test"), data.digits(split="train")
@@ -1275,29 +1350,31 @@ ax = plot.sheet(
 )
 plot.describe(
     ax,
-    "Sixteen handwritten digits, each with ten maps of evidence, one per class; the predicted class is framed. Framed maps "
-    "are mostly red, the others mostly blue.",
+    "Sixteen handwritten digits, each with ten maps of evidence, one per class; the predicted class is "
+    "framed. Framed maps are mostly red, the others mostly blue.",
 )
 print(f"right: {right[some].sum()} of 16")
 
 # %% [markdown]
-# **What to see.** Each row is one digit, on one scale. The framed map, the predicted class, is mostly red. The
-# other nine
-# are not its negatives: each is blue in places of its own, where *that* class wants ink and there is none, or the
-# other
-# way round.
+# **What to see.** Each row is one digit, on one scale. The framed map, the predicted class, is mostly red.
+# The other nine are not its negatives: each is blue in places of its own, where *that* class wants ink and
+# there is none, or the other way round.
 #
 # **4 against 9, 3 against 8.** The paper's two pairs. The last of four is the difference of the two maps: the
-# evidence
-# for the one *rather than* the other.
+# evidence for the one *rather than* the other.
 
 
 # %%
 def pair(digit, other, which=0):
-    """A digit, its evidence for its own class, for the other one, and the difference, as pictures and titles."""
+    """A digit, its evidence for its own class and for the other, the difference: pictures and titles."""
     x = digits.images[(digits.labels == digit) & right][which : which + 1]
     own, rival = evidence(x, digit)[0], evidence(x, other)[0]
-    titles = [f"a {digit}", f"for {digit}", f"for {other}", f"{digit} rather than {other}"]
+    titles = [
+        f"a{'n' * (digit == 8)} {digit}",
+        f"for {digit}",
+        f"for {other}",
+        f"{digit} rather than {other}",
+    ]
     return [x[0], own, rival, own - rival], titles
 
 
@@ -1310,28 +1387,30 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "A 4 and a 3, below them a 9 and an 8; beside each the evidence for its own class, for the other class, and the "
-    "difference. In the 4 the end of its right arm is blue for a 9, in the 3 the open end of its bottom stroke for an 8.",
+    "A 4 and a 3, below them a 9 and an 8; beside each the evidence for its own class, for the other class, "
+    "and the difference. In the 4 the end of its right arm is blue for a 9, in the 3 the open end of its "
+    "bottom stroke for an 8.",
 )
 for (x, _, rival, _), titles in pairs:
     against = rival.clamp(max=0)
-    print(f"{titles[0]}, {titles[2]}: {against[x[0] < 0.1].sum() / against.sum():.0%} of what speaks against lies on black pixels")
+    print(
+        f"{titles[0]}, {titles[2]}: {against[x[0] < 0.1].sum() / against.sum():.0%} of what speaks against "
+        "lies on black pixels"
+    )
 
 # %% [markdown]
-# **What to see.** In the 3, the deepest blue of “for 8” lies on its bottom stroke, which ends in the open: an 8's would
-# turn up and close the loop. In the 4 the end of the right arm speaks against a 9, whose loop would have gone on upwards.
-# So the missing stroke is charged mostly to the ink beside it. Black pixels speak as well, but as the lines above say
-# only with a small part of what speaks against.
+# **What to see.** In the 3, the deepest blue of “for 8” lies on its bottom stroke, which ends in the open: an
+# 8's would turn up and close the loop. In the 4 the end of the right arm speaks against a 9, whose loop would
+# have gone on upwards. So the missing stroke is charged mostly to the ink beside it. Black pixels speak as
+# well, but as the lines above say only with a small part of what speaks against.
 #
 # **Does the map know more than where a class writes?** The paper compares $R^{(k)}$ with the **class density
-# ratio**: of
-# all the ink that the training digits $N$ have at pixel $p$, the share that comes from class $k$,
+# ratio**: of all the ink that the training digits $N$ have at pixel $p$, the share that comes from class $k$,
 #
 # $$d_k(p)=\frac{\sum_{N\in\text{digits}(k)}N(p)}{\sum_{l=0}^{9}\sum_{N\in\text{digits}(l)}N(p)} .$$
 #
-# It knows the class, and neither the digit at hand nor the network. (Where nobody writes it is 0/0; we leave out
-# pixels
-# with less than 2 % of the ink of the blackest one.)
+# It knows the class, and neither the digit at hand nor the network. (Where nobody writes it is 0/0; we leave
+# out pixels with less than 2 % of the ink of the blackest one.)
 
 # %%
 density = evaluate.ink_density(train.images, train.labels)  # (10, 28, 28)
@@ -1341,12 +1420,16 @@ for label, asked in ((4, 4), (4, 9), (3, 3), (3, 8)):
     R = evidence(x, asked)
     r = evaluate.density_correlation(R, density[asked]).item()
     pictures += [x[0], (density[asked] - 0.1).nan_to_num(), R[0]]
-    titles += [f"a {label}", f"d{'₀₁₂₃₄₅₆₇₈₉'[asked]} − 1/10", f"for {asked}, r = {round(r, 2) + 0.0:.2f}".replace("-", "−")]
+    titles += [
+        f"a {label}",
+        f"d{'₀₁₂₃₄₅₆₇₈₉'[asked]} − 1/10",
+        f"for {asked}, r = {round(r, 2) + 0.0:.2f}".replace("-", "−"),
+    ]
 axes = plot.grid(pictures, titles=titles, columns=6, signed=[False, True, True] * 4)
 plot.describe(
     axes[0],
-    "Four groups of a digit, the ink density of a class less a tenth, and the evidence for that class, with their "
-    "correlation r in the title.",
+    "Four groups of a digit, the ink density of a class less a tenth, and the evidence for that class, with "
+    "their correlation r in the title.",
 )
 
 # %%
@@ -1374,10 +1457,9 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# **What to see.** For the digit's own class the maps go with the density more often than not, and more than for other
-# classes; but the correlation is far from 1. It could not be: $d_k$ is the same for every 4, and a map is about
-# *this* 4.
-# A correlation of 1 would have meant a map that never looked at the digit.
+# **What to see.** For the digit's own class the maps go with the density more often than not, and more than
+# for other classes; but the correlation is far from 1. It could not be: $d_k$ is the same for every 4, and a
+# map is about *this* 4. A correlation of 1 would have meant a map that never looked at the digit.
 #
 # **Try it.** Any digit, any class, any method.
 
@@ -1387,27 +1469,30 @@ demos.get("03/digits").show()
 # %% [markdown]
 # ## 7 · Pixel flipping
 #
-# **Claim** (the paper, same experiments). If the map is right about what counts, then changing the pixels that it
-# ranks
-# highest must bring the class's score down quickly; changing those near zero must do little; and changing the lowest,
-# which speak *against* a class, must bring its score up.
+# **Claim** (the paper, same experiments). If the map is right about what counts, then changing the pixels
+# that it ranks highest must bring the class's score down quickly; changing those near zero must do little;
+# and changing the lowest, which speak *against* a class, must bring its score up.
 #
 # **Formula.** Let $x^{(0)}=x$, and let $x^{(k)}$ be $x$ with the first $k$ pixels of the order replaced;
-# **flipping** is
-# $x_i\to1-x_i$. The **area over the perturbation curve** (Samek et al. 2017) is the mean loss along the way,
+# **flipping** is $x_i\to1-x_i$. The **area over the perturbation curve** (Samek et al. 2017) is the mean loss
+# along the way,
 #
 # $$\mathrm{AOPC}=\frac1{L+1}\sum_{k=0}^{L}\Big(f\big(x^{(0)}\big)-f\big(x^{(k)}\big)\Big),$$
 #
 # here with $f$ the softmax probability of the digit's class. All $L+1$ pictures of an image go through the
-# network as one
-# batch.
+# network as one batch.
 
 # %%
 show_source(evaluate.flip_curves)
 
 # %%
 few = digits.take(right.nonzero()[:16, 0])
-words = {"highest": "highest first", "random": "random", "near_zero": "near zero first", "lowest": "lowest first"}
+words = {
+    "highest": "highest first",
+    "random": "random",
+    "near_zero": "near zero first",
+    "lowest": "lowest first",
+}
 settings = {"methods": ["lrp_epsilon"], "share": 0.1, "steps": 13}
 orders = evaluate.pixel_flipping(cnn, few.images, few.labels, replace=["flip", "mean"], **settings)
 orders = orders.set_index(["replace", "order"])
@@ -1437,41 +1522,41 @@ for row, (digit, other) in enumerate(((3, 8), (4, 9))):
     )
 plot.describe(
     fig,
-    "Left and middle, upper row: the probability of the digit's class falls fastest when the pixels of highest relevance "
-    "go first. Left it stays longest when the lowest go first, and near zero first falls at once; in the middle near zero and "
-    "random order hardly lower it, and lowest first does a little. Lower row: the best wrong class rises accordingly. Right: flipping the lowest pixels of the map for 8 "
+    "Left and middle, upper row: the probability of the digit's class falls fastest when the pixels of "
+    "highest relevance go first. Left it stays longest when the lowest go first, and near zero first falls "
+    "at once; in the middle near zero and random order hardly lower it, and lowest first does a little. "
+    "Lower row: the best wrong class rises accordingly. Right: flipping the lowest pixels of the map for 8 "
     "in threes, and for 9 in fours, raises these classes' logits, more than a random order does.",
 )
-early = {title: {word: orders.score[replace, o][2] for o, word in words.items()}
-         for replace, title in (("flip", "1 − x"), ("mean", "mean"))}
+early = {
+    title: {word: orders.score[replace, o][2] for o, word in words.items()}
+    for replace, title in (("flip", "1 − x"), ("mean", "mean"))
+}
 print(f"probability of the digit's class after {orders.flips['flip', 'highest'][2]} pixels:")
 pd.DataFrame(early).round(2)
 
 # %% [markdown]
-# **What to see.** Left, LRP with the slides' rule. Highest first brings the class down farthest, and lowest first
-# keeps it longest: so far as in the paper. *Near zero* first should do little. Under $1-x$ it does much: over the first
-# twenty pixels it brings the class down even faster than highest first (table), and later as much as a random order. The
-# pixels near zero are the black ground; white specks on it are like nothing in the training set, and the network
-# loses the class to *them*, not to missing evidence. With the image's mean instead (middle) they hardly matter, as they
-# should.
-# This is flipping's weak spot: it measures a map and a replacement together. Right, the paper's experiment with
-# negative
-# evidence: take 3s, ask for the evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it
-# does for 4s
-# and 9, where a random order climbs as well, but less.
+# **What to see.** Left, LRP with the slides' rule. Highest first brings the class down farthest, and lowest
+# first keeps it longest: so far as in the paper. *Near zero* first should do little. Under $1-x$ it does
+# much: over the first twenty pixels it brings the class down even faster than highest first (table), and
+# later as much as a random order. The pixels near zero are the black ground; white specks on it are like
+# nothing in the training set, and the network loses the class to *them*, not to missing evidence. With the
+# image's mean instead (middle) they hardly matter, as they should. This is flipping's weak spot: it measures
+# a map and a replacement together. Right, the paper's experiment with negative evidence: take 3s, ask for the
+# evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it does for 4s and 9, where a
+# random order climbs as well, but less.
 
 # %% [markdown]
 # ### Exercise 3.8 — a flipping curve and its area ★★☆ · 8 min · 2 points
 #
-# Write `flipping_curve(f, x, relevance)`: the scores $f(x^{(0)}),\dots,f(x^{(D)})$ while all $D$ pixels of `x`
-# are flipped
-# one after the other, $x_i\to1-x_i$, highest relevance first; and the area over this curve, with $L=D$. `x` and
-# `relevance` are (D,), `f` maps (N, D) to (N,).
+# Write `flipping_curve(f, x, relevance)`: the scores $f(x^{(0)}),\dots,f(x^{(D)})$ while all $D$ pixels of
+# `x` are flipped one after the other, $x_i\to1-x_i$, highest relevance first; and the area over this curve,
+# with $L=D$. `x` and `relevance` are (D,), `f` maps (N, D) to (N,).
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.8", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def flipping_curve(f, x, relevance):
-    """Scores while x (D,) is flipped, highest relevance (D,) first, and the area over them.  → (D + 1,), number"""
+    """Scores while x (D,) is flipped, highest relevance first, and the area over them.  → (D + 1,), number"""
     ### BEGIN SOLUTION
     D = len(x)
     turn = relevance.argsort(descending=True).argsort()  # each pixel's place in the order
@@ -1485,8 +1570,8 @@ def flipping_curve(f, x, relevance):
 check("3.8", flipping_curve)
 
 # %% [markdown]
-# Your function on a real digit, all 784 pixels. Whatever the map, every curve ends at the same point, the digit's
-# negative; only the way there differs.
+# Your function on a real digit, all 784 pixels. Whatever the map, every curve ends at the same point, the
+# digit's negative; only the way there differs.
 
 # %%
 x, label = few.images[0], few.labels[0].item()
@@ -1503,17 +1588,15 @@ with torch.no_grad():
 ax = plot.curves(ours, xlabel="flipped pixels", ylabel=f"probability of {label}")
 plot.describe(
     ax,
-    "The probability of one digit's class against the number of flipped pixels, up to all of them, in the order of LRP and "
-    "of an edge map; LRP's falls much earlier.",
+    "The probability of one digit's class against the number of flipped pixels, up to all of them, in the "
+    "order of LRP and of an edge map; LRP's falls much earlier.",
 )
 
 # %% [markdown]
-# **Every method.** The same for every method that this library has, and for two controls that know nothing of the
-# network:
-# a random map, and the picture's own edges by a Sobel filter. And since flipping is only one way to take a pixel
-# away, with
-# four replacements: $1-x$, black, the image's mean, and a blurred copy. (Methods that need many passes run with
-# few here.)
+# **Every method.** The same for every method that this library has, and for two controls that know nothing of
+# the network: a random map, and the picture's own edges by a Sobel filter. And since flipping is only one way
+# to take a pixel away, with four replacements: $1-x$, black, the image's mean, and a blurred copy. (Methods
+# that need many passes run with few here.)
 
 # %%
 quick = {
@@ -1544,11 +1627,14 @@ for ax, way in zip(panels, ("flip", "zero"), strict=True):
     )
 plot.describe(
     fig,
-    "Area over the flipping curve of every method with its interval, sorted by the left panel, where pixels become one minus "
-    "x; on the right pixels become black: the leaders stay, and the random map falls from the middle to the bottom.",
+    "Area over the flipping curve of every method with its interval, sorted by the left panel, where pixels "
+    "become one minus x; on the right pixels become black: the leaders stay, and the random map falls from "
+    "the middle to the bottom.",
 )
 area = pd.DataFrame({word: of[way].area for way, word in ways.items()}).loc[order]
-table = pd.concat({"area": area.round(2), "rank": area.rank(ascending=False, method="min").astype(int)}, axis=1)
+table = pd.concat(
+    {"area": area.round(2), "rank": area.rank(ascending=False, method="min").astype(int)}, axis=1
+)
 table["1 − x", "tied with the first"] = of["flip"].tied.astype(bool)
 table
 
@@ -1560,34 +1646,34 @@ print("\nrank correlation of the methods' order between two replacements:")
 area.corr("spearman").round(2)
 
 # %% [markdown]
-# **What to see.** First the random map. Under $1-x$ it does well, since most of the picture is black ground, and white
-# specks scattered over it are strange wherever they fall. Whoever does no better there has shown nothing. That is half of
-# the field: occlusion, CAM and Grad-CAM, composite LRP, guided backprop and the deconvnet come *below* it, and LRP-αβ is
-# level with it. Their maps are smooth and put the first flips side by side on the stroke, where the picture stays a
-# digit for longest. With black, the random map is at the bottom, since black pixels stay black and it wastes its flips;
-# then most of them pass it. The edge map is worst under $1-x$: at an edge the ink is half grey, and flipping grey gives
-# grey.
+# **What to see.** First the random map. Under $1-x$ it does well, since most of the picture is black ground,
+# and white specks scattered over it are strange wherever they fall. Whoever does no better there has shown
+# nothing. That is half of the field: occlusion, CAM and Grad-CAM, composite LRP, guided backprop and the
+# deconvnet come *below* it, and LRP-αβ is level with it. Their maps are smooth and put the first flips side
+# by side on the stroke, where the picture stays a digit for longest. With black, the random map is at the
+# bottom, since black pixels stay black and it wastes its flips; then most of them pass it. The edge map is
+# worst under $1-x$: at an edge the ink is half grey, and flipping grey gives grey.
 #
-# On top there is no single winner but a leading group, nearly the same map here: integrated gradients, gradient × input and
-# LRP-ε. (Path gradients along the straight line *are* integrated gradients: one row twice.) “Tied” marks the methods whose
-# *paired* difference to the first cannot be told from 0 on these digits; it is not read off the intervals. DeepLIFT is
-# behind by little, but by nearly the same on every digit, and so it is not tied; SmoothGrad is behind by more, but not on
-# every digit, and so it may be.
+# On top there is no single winner but a leading group, nearly the same map here: integrated gradients,
+# gradient × input and LRP-ε. (Path gradients along the straight line *are* integrated gradients: one row
+# twice.) “Tied” marks the methods whose *paired* difference to the first cannot be told from 0 on these
+# digits; it is not read off the intervals. DeepLIFT is behind by little, but by nearly the same on every
+# digit, and so it is not tied; SmoothGrad is behind by more, but not on every digit, and so it may be.
 #
-# The order of the methods hardly depends on whether pixels become $1-x$, black or the mean (correlations of .9 and
-# more), because the leaders stay; the random map's place does, and one row of sixteen hardly moves a correlation.
+# The order of the methods hardly depends on whether pixels become $1-x$, black or the mean (correlations of
+# .9 and more), because the leaders stay; the random map's place does, and one row of sixteen hardly moves a
+# correlation.
 #
-# **What this ranking does not prove.** It proves that the pixels a map puts first move *this* network when they are
-# replaced in *this* way. The pictures on the way were never seen in training, so a score may fall because the picture
-# became strange, not because evidence went; the random map under $1-x$ shows it. A map of the pixels most apt for an
-# adversarial attack would come out on top, and explain nothing to anybody. And methods that hide or change pixels
-# themselves, like occlusion, are judged in their own coin.
+# **What this ranking does not prove.** It proves that the pixels a map puts first move *this* network when
+# they are replaced in *this* way. The pictures on the way were never seen in training, so a score may fall
+# because the picture became strange, not because evidence went; the random map under $1-x$ shows it. A map of
+# the pixels most apt for an adversarial attack would come out on top, and explain nothing to anybody. And
+# methods that hide or change pixels themselves, like occlusion, are judged in their own coin.
 #
-# **Deletion and insertion** (Petsiuk, Das, Saenko 2018, *RISE*) go all the way to the blurred picture: the mean
-# probability while
-# pixels are removed highest first (small is good), and while they are put back highest first (large is good). No
-# new code:
-# putting back highest first is removing *lowest* first, read from the end.
+# **Deletion and insertion** (Petsiuk, Das, Saenko 2018, *RISE*) go all the way to the blurred picture: the
+# mean probability while pixels are removed highest first (small is good), and while they are put back highest
+# first (large is good). No new code: putting back highest first is removing *lowest* first, read from the
+# end.
 
 # %%
 both = evaluate.pixel_flipping(
@@ -1612,10 +1698,11 @@ pd.DataFrame(
 ).sort_values("insertion ↑", ascending=False)
 
 # %% [markdown]
-# **What to see.** Another question, another order: composite LRP, in the lower half of the last table, has the best mean
-# at insertion. But these are eight digits, and the paired intervals tell only some of the methods from the best (“tied”).
-# And look for the controls: at insertion the edge map and even the random map come before Grad-CAM and the gradient. The
-# blurred digit is already most of the digit, and any pixels that are put back help.
+# **What to see.** Another question, another order: composite LRP, in the lower half of the last table, has
+# the best mean at insertion. But these are eight digits, and the paired intervals tell only some of the
+# methods from the best (“tied”). And look for the controls: at insertion the edge map and even the random map
+# come before Grad-CAM and the gradient. The blurred digit is already most of the digit, and any pixels that
+# are put back help.
 #
 # **Try it.** Move the number of pixels; change the order, the method and the replacement.
 
@@ -1627,47 +1714,56 @@ demos.get("03/flipping").show()
 #
 # **Claim** (the paper, last experiment). The decomposition is different from an edge or texture detector.
 #
-# The suspicion is natural, since many heatmaps look like outlines. Adebayo et al. 2018 made it a test: draw the
-# network's
-# weights anew, from the top layer down, and see whether the map notices. A map that stays as it was did not
-# explain the
-# network; an edge detector never notices.
+# The suspicion is natural, since many heatmaps look like outlines. Adebayo et al. 2018 made it a test: draw
+# the network's weights anew, from the top layer down, and see whether the map notices. A map that stays as it
+# was did not explain the network; an edge detector never notices.
 #
-# **Picture.** A scene that `scenes-cnn` calls by its house. Mountains, clouds and horizon have strong edges and say
-# nothing about the label.
+# **Picture.** A scene that `scenes-cnn` calls by its house. Mountains, clouds and horizon have strong edges
+# and say nothing about the label.
 
 # %%
 viewer, scenes = zoo.load("scenes-cnn"), data.scenes(40)
 busy = scenes.factors.query("mountains == 2 and clouds >= 1 and house and trees == 0").index[0]
 x, label = scenes.images[busy : busy + 1], scenes.labels[busy].item()
 top_down = ["head", "features.12", "features.9", "features.6", "features.3", "features.0"]
-shown = {"picture": x[0], "Sobel edges": evaluate.sobel(viewer, x)[0], "LRP αβ": attribution.lrp_alpha_beta(viewer, x, label)[0]}
+shown = {
+    "picture": x[0],
+    "Sobel edges": evaluate.sobel(viewer, x)[0],
+    "LRP αβ": attribution.lrp_alpha_beta(viewer, x, label)[0],
+}
 for n in (1, 3, 6):
-    shown[f"{n} of 6 layers random"] = attribution.lrp_alpha_beta(evaluate.randomised(viewer, top_down[:n]), x, label)[0]
+    shown[f"{n} of 6 layers random"] = attribution.lrp_alpha_beta(
+        evaluate.randomised(viewer, top_down[:n]), x, label
+    )[0]
 axes = plot.grid(shown.values(), titles=shown, columns=6, size=1.9, signed=[False] + [True] * 5)
 plot.describe(
     axes[0],
-    "A scene with a house, mountains and a cloud; its Sobel edges, which are everywhere; its LRP map, which is on house and "
-    "path; LRP maps after one and three layers were drawn anew, in the same place with another sign; and after all six, "
-    "scattered.",
+    "A scene with a house, mountains and a cloud; its Sobel edges, which are everywhere; its LRP map, which "
+    "is on house and path; LRP maps after one and three layers were drawn anew, in the same place with "
+    "another sign; and after all six, scattered.",
 )
 
 # %% [markdown]
-# **What to see.** The edge map outlines everything alike; LRP keeps to house and path and leaves mountains and
-# clouds out: no edge detector. But look at the half-random networks. With this new top layer the map turns from red to
-# blue and stays where it was; only when all layers are random is it gone. Blue is no law: it is the sign of a random
-# logit. With other random top layers:
+# **What to see.** The edge map outlines everything alike; LRP keeps to house and path and leaves mountains
+# and clouds out: no edge detector. But look at the half-random networks. With this new top layer the map
+# turns from red to blue and stays where it was; only when all layers are random is it gone. Blue is no law:
+# it is the sign of the new logit (mostly negative, since the new weights keep the old ones' mean). With other
+# random top layers:
 
 # %%
-told = shown["LRP αβ"].sum(0)[None]
-draws = [attribution.lrp_alpha_beta(evaluate.randomised(viewer, ["head"], seed=s), x, label).sum(1) for s in range(8)]
-agree = [evaluate.rank_correlation(told, R).item() for R in draws]
-print("rank correlation with the trained network's map:", ", ".join(f"{r:+.2f}".replace("-", "−") for r in agree))
+told, new = shown["LRP αβ"].sum(0)[None], {}
+for seed in range(8):
+    other = evaluate.randomised(viewer, ["head"], seed=seed)
+    R = attribution.lrp_alpha_beta(other, x, label).sum(1)
+    with torch.no_grad():
+        logit = other(x)[0, label].item()
+    new[f"seed {seed}"] = {"new logit": logit, "rank correlation": evaluate.rank_correlation(told, R).item()}
+pd.DataFrame(new).round(2)
 
 # %% [markdown]
 #
-# **Every method, layer by layer.** Similarity to the untouched network's map after 0, 1, 2, … layers from the top are
-# random: the rank correlation of $|R|$, which is what the eye sees, and of $R$ with its sign.
+# **Every method, layer by layer.** Similarity to the untouched network's map after 0, 1, 2, … layers from the
+# top are random: the rank correlation of $|R|$, which is what the eye sees, and of $R$ with its sign.
 
 # %%
 four = scenes.take((scenes.labels > 0).nonzero()[:4, 0])
@@ -1682,17 +1778,28 @@ layers = checked.drop_duplicates("depth").layer
 fig, panels = plot.subplots(1, 2, size=(11.6, 3.8), sharey=True)
 drawn = ["gradient", "lrp_epsilon", "lrp_composite", "guided_backprop", "grad_cam", "sobel", "random"]
 for ax, column, title in zip(panels, ("absolute", "signed"), ("|R|", "R"), strict=True):
-    lines = {attribution.METHODS[m].label if m in attribution.METHODS else evaluate.CONTROLS[m][0]: checked[checked.method == m][column]
-             for m in drawn}
-    plot.curves(lines, x=range(7), ax=ax, xlabel="random from the top down to", title=f"rank correlation of {title}", legend=False)
+    lines = {
+        attribution.METHODS[m].label if m in attribution.METHODS else evaluate.CONTROLS[m][0]: checked[
+            checked.method == m
+        ][column]
+        for m in drawn
+    }
+    plot.curves(
+        lines,
+        x=range(7),
+        ax=ax,
+        xlabel="random from the top down to",
+        title=f"rank correlation of {title}",
+        legend=False,
+    )
     ax.set_xticks(range(7), ["none", *layers[1:]], rotation=25)
 panels[0].set_ylabel("similarity to the original map")
 panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 plot.describe(
     fig,
-    "Similarity to the original map against the number of random layers. By absolute value guided backprop and composite LRP "
-    "stay similar until most layers are random, LRP epsilon falls with the gradient. With the sign, composite LRP turns "
-    "negative with the top layer; guided backprop stays positive.",
+    "Similarity to the original map against the number of random layers. By absolute value guided backprop "
+    "and composite LRP stay similar until most layers are random, LRP epsilon falls with the gradient. With "
+    "the sign, composite LRP turns negative with the top layer; guided backprop stays positive.",
 )
 
 # %%
@@ -1710,17 +1817,15 @@ pd.DataFrame(
 ).sort_values("|R|, 3 random").round(2)
 
 # %% [markdown]
-# **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided backprop
-# forgets
-# slowly and keeps its sign; it mostly restores the picture, as Adebayo et al. found. And by $|R|$, *LRP with αβ
-# or composite rules
-# is like it*: rules that send only positive contributions down multiply non-negative matrices, whose product soon
-# looks the
-# same whatever stands on top (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top
-# is mostly
-# the sign. The clean maps pay for being clean: they tell more of *where* something is than of *what* the class needs.
+# **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided
+# backprop forgets slowly and keeps its sign; it mostly restores the picture, as Adebayo et al. found. And by
+# $|R|$, *LRP with αβ or composite rules is like it*: rules that send only positive contributions down
+# multiply non-negative matrices, whose product soon looks the same whatever stands on top (Sixt, Granz,
+# Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly the sign. The clean maps
+# pay for being clean: they tell more of *where* something is than of *what* the class needs.
 #
-# No method comes near the 1 of the edge map in the last column: on this network the claim holds for all of them.
+# No method comes near the 1 of the edge map in the last column: on this network the claim holds for all of
+# them.
 #
 # **Beware of ties.** The measure can mislead as well. On digits LRP-ε seems never to forget, by $|R|$:
 
@@ -1730,29 +1835,26 @@ tied.pivot(index="label", columns="depth", values="absolute").round(2)
 
 # %% [markdown]
 # It is zero wherever a pixel is black, whatever the network; the ranking finds those ties again and calls it
-# similarity. On
-# the scenes, where hardly a value is zero, the same method fell with the gradient.
+# similarity. On the scenes, where hardly a value is zero, the same method fell with the gradient.
 #
 # ## 9 · Against the truth
 #
-# Flipping asks the network, and sanity asks whether the network matters at all. Whoever drew the pictures can be
-# asked
-# something better: **which pixels cause the class?**
+# Flipping asks the network, and sanity asks whether the network matters at all. Whoever drew the pictures can
+# be asked something better: **which pixels cause the class?**
 #
 # | data | what the label says | the pixels that cause it |
 # |---|---|---|
 # | `shapes` | circle or polygon | the border of each shape, for inside and outside look alike; for polygons also its *corners* alone |
 # | `scenes` | which of house and trees are there | all that is visible of house (with its path) and trees; scenes of “nothing” have no such pixels and are left out |
 #
-# **Formula.** Let $G$ be the set of these pixels, $R$ the map summed over colours, $K=|G|$. **Relevance mass** is
-# $\sum_{i\in G}R_i^+/\sum_iR_i^+$ with $R^+=\max(R,0)$; **rank accuracy** is the share of the $K$ pixels of
-# highest relevance that are in $G$ (both
-# Arras, Osman, Samek 2022, *CLEVR-XAI*); the **pointing game** scores 1 if the highest pixel of all is in $G$
-# (Zhang et al. 2018, *Excitation Backprop*; no tolerance here). A
-# random map gets $G$'s share of the picture. Only rightly classified images count.
+# **Formula.** Let $G$ be the set of these pixels, $R$ the map summed over colours, $K=|G|$. **Relevance
+# mass** is $\sum_{i\in G}R_i^+/\sum_iR_i^+$ with $R^+=\max(R,0)$; **rank accuracy** is the share of the $K$
+# pixels of highest relevance that are in $G$ (both Arras, Osman, Samek 2022, *CLEVR-XAI*); the **pointing
+# game** scores 1 if the highest pixel of all is in $G$ (Zhang et al. 2018, *Excitation Backprop*; no
+# tolerance here). A random map gets $G$'s share of the picture. Only rightly classified images count.
 #
-# First a check of the truth itself: is $G$ what the *network* goes by? Paint it over with the colours of its own
-# rows.
+# First a check of the truth itself: is $G$ what the *network* goes by? Paint it over with the colours of its
+# own rows.
 
 # %%
 sky = ["sky", "cloud", "sun", "mountain"]
@@ -1760,15 +1862,27 @@ with torch.no_grad():
     kept = scenes.take((viewer(scenes.images).argmax(1) == scenes.labels) & (scenes.labels > 0))
     without, other = evaluate.painted_over(kept), evaluate.painted_over(kept, sky)
     without_says, other_says = viewer(without).argmax(1), viewer(other).argmax(1)
-axes = plot.grid([kept.images[0], without[0], other[0]], titles=["a scene", "cause painted over", "sky painted over"], size=1.9)
-plot.describe(axes[0], "A scene, the same with house and trees painted over, and with everything in the sky painted over.")
-print(f"cause painted over: {(without_says == 0).float().mean():.0%} of {len(kept)} scenes are called “nothing”")
-print(f"sky, sun, clouds and mountains painted over: {(other_says == kept.labels).float().mean():.0%} keep their label")
+axes = plot.grid(
+    [kept.images[0], without[0], other[0]],
+    titles=["a scene", "cause painted over", "sky painted over"],
+    size=1.9,
+)
+plot.describe(
+    axes[0],
+    "A scene, the same with house and trees painted over, and with everything in the sky painted over.",
+)
+print(
+    f"cause painted over: {(without_says == 0).float().mean():.0%} of {len(kept)} scenes are called “nothing”"
+)
+print(
+    f"sky, sun, clouds and mountains painted over: {(other_says == kept.labels).float().mean():.0%} keep "
+    "their label"
+)
 
 # %% [markdown]
-# The right picture is no mistake: a row of sky is filled with the mean colour of what else stands in that row, and that is
-# house, tree or grass only, so that the sky turns green or brown. It is as strange a picture as one can make without
-# touching the cause, and the network does not mind.
+# The right picture is no mistake: a row of sky is filled with the mean colour of what else stands in that
+# row, and that is house, tree or grass only, so that the sky turns green or brown. It is as strange a picture
+# as one can make without touching the cause, and the network does not mind.
 
 # %%
 judge, drawings = zoo.load("shapes-cnn"), data.shapes(24, split="test")
@@ -1797,47 +1911,54 @@ for ax, (name, r) in zip(panels, results.items(), strict=True):
     ax.set_xlim(0, 1)
 plot.describe(
     fig,
-    "Relevance mass on the pixels that cause the class, with 95 % intervals, for every method and two controls, on shapes, on "
-    "polygons' corners and on scenes; the dashed line is chance. LRP alpha-beta and composite lead in all three.",
+    "Relevance mass on the pixels that cause the class, with 95 % intervals, for every method and two "
+    "controls, on shapes, on polygons' corners and on scenes; the dashed line is chance. LRP alpha-beta and "
+    "composite lead in all three.",
 )
 measures = ["mass", "rank", "pointing"]
-display(pd.concat({name: r.set_index("label")[measures].loc[order] for name, r in results.items()}, axis=1).round(2))
+display(
+    pd.concat({name: r.set_index("label")[measures].loc[order] for name, r in results.items()}, axis=1).round(
+        2
+    )
+)
 above = evaluate.truth(
-    viewer, scenes.take(slice(0, 28)), ["lrp_alpha_beta", "lrp_epsilon", "integrated_gradients", "sobel"], sky,
+    viewer,
+    scenes.take(slice(0, 28)),
+    ["lrp_alpha_beta", "lrp_epsilon", "integrated_gradients", "sobel"],
+    sky,
     options={"integrated_gradients": brief["integrated_gradients"]},
 )
-print("relevance mass on sky, clouds, sun and mountains:", ", ".join(f"{r.label} {r.mass:.2f}" for r in above.itertuples()),
-      f"(their share of the picture: {above.chance[0]:.2f})")
+print(
+    "relevance mass on sky, clouds, sun and mountains:",
+    ", ".join(f"{r.label} {r.mass:.2f}" for r in above.itertuples()),
+    f"(their share of the picture: {above.chance[0]:.2f})",
+)
 
 # %% [markdown]
-# **What to see.** On *shapes* the Sobel map has the highest rank accuracy of all, and no wonder: the cause *is*
-# the edges. A
-# benchmark on which an edge detector wins cannot tell an explanation from an outline; that is what controls are
-# for. On
-# *scenes*, where most edges have nothing to do with the label, it puts less *mass* on house and trees than LRP and guided
-# backprop do. By the other two measures it still beats or equals most: its rank accuracy is above that of guided backprop
-# and LRP-ε, and its highest pixel hits as often as LRP-ε's and more often than αβ's. Integrated gradients and SmoothGrad
-# stay behind it in mass as well; integrated gradients puts most of its own on the sky (line below the table), whose
-# bright pixels are far from its black baseline. LRP with αβ or
-# composite rules leads in mass everywhere, as Arras et al. report. So the methods that forgot least in section 8
-# find the object best, and both can
-# be true: *where* the object stands hardly depends on the top layers. CAM and Grad-CAM have maps of 4 × 4 cells
-# on scenes:
-# they find the place and smear their mass, but their rank accuracy is among the best. Occlusion with black
-# windows paints a new
-# dark object into the picture, and on shapes it is no better than chance.
+# **What to see.** On *shapes* the Sobel map has the highest rank accuracy of all, and no wonder: the cause
+# *is* the edges. A benchmark on which an edge detector wins cannot tell an explanation from an outline; that
+# is what controls are for. On *scenes*, where most edges have nothing to do with the label, it puts less
+# *mass* on house and trees than LRP and guided backprop do. By the other two measures it still beats or
+# equals most: its rank accuracy is above that of guided backprop and LRP-ε, and its highest pixel hits as
+# often as LRP-ε's and more often than αβ's. Integrated gradients and SmoothGrad stay behind it in mass as
+# well; of the mass of integrated gradients half lies on sky, clouds and mountains, as of the edge map's and
+# more than of LRP's (line below the table): bright pixels are far from its black baseline. LRP with αβ or
+# composite rules leads in mass everywhere, as Arras et al. report. So the methods that forgot least in
+# section 8 find the object best, and both can be true: *where* the object stands hardly depends on the top
+# layers. CAM and Grad-CAM have maps of 4 × 4 cells on scenes: they find the place and smear their mass, but
+# their rank accuracy is among the best. Occlusion with black windows paints a new dark object into the
+# picture, and on shapes it is no better than chance.
 #
-# No method puts all its mass on the cause, and much of what misses it lies just *beside* it: a network recognises
-# a border
-# by both of its sides, and a mask that ends at the last pixel of the crown calls the grass below it a mistake.
-# And the
-# intervals speak of more images for *this* network, not of other networks.
+# No method puts all its mass on the cause, and much of what misses it lies just *beside* it: a network
+# recognises a border by both of its sides, and a mask that ends at the last pixel of the crown calls the
+# grass below it a mistake. And the intervals speak of more images for *this* network, not of other networks.
 #
 # Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its
-# controls, is more modest and useful: which maps do no better than one that never saw the network. Here these were, by
-# flipping to $1-x$, occlusion, CAM, Grad-CAM, composite LRP, guided backprop, the deconvnet and LRP-αβ; by the truth,
-# occlusion on shapes against the random map, and on shapes all of them in rank accuracy against the edge map. Only the
-# maps near gradient × input passed every random control, and they are the ones that look like noise.
+# controls, is more modest and useful: which maps do no better than one that never saw the network. Here these
+# were, by flipping to $1-x$, occlusion, CAM, Grad-CAM, composite LRP, guided backprop, the deconvnet and
+# LRP-αβ; by the truth, occlusion on shapes against the random map, and on shapes all of them in rank accuracy
+# against the edge map. Above the random map by both judges were only the gradient, SmoothGrad and the maps
+# near gradient × input, and these are the ones that look like noise.
 #
 # **Try it.** Any image, any method, with the cause outlined.
 
@@ -1863,14 +1984,15 @@ paper = claims.table("03")
 claims.styled(paper.drop(columns="lecture"))
 
 # %% [markdown]
-# **The rows that do not hold.** The αβ-rule leaks after all: biases are split like everything else, and what they keep or
-# add, in the mean over digits, grows with α; for α = 3 even the tiny stabilisers show. (Single digits differ in sign: a bias
-# may keep for one and add for another, so that a sum over digits may hide it.) Sections 5 and 7 say what stands behind the
-# other two.
+# **The rows that do not hold.** The αβ-rule leaks after all: biases are split like everything else, and what
+# they keep or add, in the mean over digits, grows with α; for α = 3 even the tiny stabilisers show. (Single
+# digits differ in sign: a bias may keep for one and add for another, so that a sum over digits may hide it.)
+# Sections 5 and 7 say what stands behind the other two.
 #
 # **To take along.**
 # * Conservation is bookkeeping. Ask for it, look where the missing part went, and do not take it for a proof.
-# * A rule is a choice, and so is where it acts: ε near the output, γ or α = 1 below, zᴮ or flat at the pixels.
+# * A rule is a choice, and so is where it acts: ε near the output, γ or α = 1 below, zᴮ or flat at the
+#   pixels.
 # * α is a dial for contrast. What a map shows at α = 2 that it did not at α = 1 is cancellation, amplified.
 # * A Taylor decomposition is as good as its root point, and “rather than what?” is the root's answer.
 # * Judge a heatmap by more than one test, and each test by a map that has not seen the network.
