@@ -1,4 +1,5 @@
 """fit_many: the same numbers as training each network alone, whatever differs between them."""
+import os
 import time
 import warnings
 
@@ -148,6 +149,23 @@ def test_another_backend_of_joblib_gives_the_same():
     with joblib.parallel_config(backend="threading", n_jobs=2):
         there = train.fit_many(mlp, (X, Y), **options)
     assert torch.equal(here.measured["loss"].nan_to_num(), there.measured["loss"].nan_to_num())
+
+
+def test_a_local_dask_cluster_gives_the_same():
+    """Turns go to other processes, as they would to other machines, and come back as if trained here."""
+    distributed = pytest.importorskip("distributed")
+    options = {"seeds": range(4), "steps": 20, "batch_size": 8, "limit": 30_000, "progress": False}
+    here = train.fit_many(mlp, (X, Y), **options)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, \
+            distributed.Client(cluster), joblib.parallel_config(backend="dask"):
+        there = train.fit_many(mlp, (X, Y), measure=_where, **options)
+    assert torch.equal(here.measured["loss"].nan_to_num(), there.measured["loss"].nan_to_num())
+    assert torch.equal(here.model(3)(X), there.model(3)(X))
+    assert os.getpid() not in there.measured["process"], "nothing was trained outside this process"
+
+
+def _where(now):
+    return {"process": torch.full((len(now.settings),), float(os.getpid()), dtype=torch.float64)}
 
 
 def test_a_network_that_diverges_stops_and_the_others_go_on():
