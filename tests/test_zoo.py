@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -15,7 +16,8 @@ from xaikit.errors import DamagedFile, OfflineError
 from xaikit.zoo import networks, store, torchvision_nets
 from xaikit.zoo.recipes import RECIPES, forget_words, jiggle, mirror, turn_and_mirror
 
-NAMES = ["digits-mlp", "digits-cnn", "digits-resnet", "shapes-cnn", "scenes-cnn", "sentiment-cnn", "digits-sdae", "digits-dbn"]
+NAMES = ["digits-mlp", "digits-cnn", "digits-resnet", "shapes-cnn", "scenes-cnn", "sentiment-cnn", "digits-sdae", "digits-dbn",
+         "scenes-segmenter", "scenes-gan", "scenes-gan-hessian"]
 LABELLED = [name for name in NAMES if not RECIPES[name].measure]
 REAL = os.environ.get("XAIKIT_DATA")
 SLOW = os.environ.get("XAIKIT_SLOW", "0") not in ("", "0")
@@ -41,7 +43,7 @@ def test_names_are_the_networks_that_ship():
 def test_shipped_network_is_what_its_card_says(name):
     card, file = zoo.card(name), SHIPPED / f"{name}.safetensors"
     assert {"about", "data", "recipe", "parameters", "sha256", "seed"} <= card.keys()
-    assert file.stat().st_size == card["bytes"] <= 1_000_000
+    assert file.stat().st_size == card["bytes"] <= (6_000_000 if "gan" in name else 1_000_000)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == card["sha256"]
     net = zoo.load(name)
     assert not any(m.training for m in net.modules())
@@ -51,9 +53,9 @@ def test_shipped_network_is_what_its_card_says(name):
         assert abs(zoo.accuracy(name, net) - card["accuracy"]) < 1.5 / card["test_items"], "one item may fall on the fence"
         assert card["accuracy"] >= .97
     else:
-        assert zoo.score(name, net) == pytest.approx(card["score"], abs=.5)
+        assert zoo.score(name, net) == pytest.approx(card["score"], abs=.01 if "gan" in name else .5)
         assert card["measured"] == RECIPES[name].measured and "accuracy" not in card
-        with pytest.raises(ValueError, match="no labels.*nats"):
+        with pytest.raises(ValueError, match=f"no labels.*{re.escape(card['measured'])}"):
             zoo.accuracy(name, net)
     settings = RECIPES[name].fit
     assert all(card["recipe"][k] == v for k, v in settings.items()), "the recipe has changed since: train it again"
@@ -127,7 +129,7 @@ def test_shipped_networks_are_fast_enough_for_demos():
 
 # loading what is not right -----------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name, near", [("digits_cnn", "digits-cnn"), ("digit-mlp", "digits-mlp"), ("scene", "scenes-cnn"), (7, "")])
+@pytest.mark.parametrize("name, near", [("digits_cnn", "digits-cnn"), ("digit-mlp", "digits-mlp"), ("scenes-cn", "scenes-cnn"), (7, "")])
 def test_an_unknown_name_is_a_value_error_with_the_nearest(name, near):
     for call in (zoo.load, zoo.card, zoo.train, lambda n: zoo.accuracy(n, None), lambda n: zoo.save(n, None)):
         with pytest.raises(ValueError, match=f"Did you mean '{near}"):
@@ -221,7 +223,7 @@ def test_training_the_quickest_again_lands_within_a_point():
 
 @pytest.mark.skipif(not SLOW, reason="minutes of training: XAIKIT_SLOW=1 runs it")
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not RECIPES[name].restarts])  # hours: test_zoo_scenes_gan
 def test_training_any_again_lands_within_a_point(name, seed):
     net = lands_near_its_card(name, seed)
     net.load_state_dict(zoo.load(name).state_dict())  # of the same form

@@ -10,7 +10,7 @@ from pathlib import Path
 __version__ = "0.1.0"
 _ROOMS = (
     "attribution", "claims", "classroom", "data", "demos", "errors", "evaluate", "exercises", "features",
-    "hooks", "methods_map", "plot", "train", "widgets", "zoo",
+    "generate", "hooks", "methods_map", "plot", "train", "widgets", "zoo",
 )
 __all__ = ["home", *_ROOMS]
 

@@ -97,12 +97,16 @@ def train(name: Annotated[str, typer.Argument(help="a network of `xaikit train l
         raise typer.Exit
     with _clear_errors():
         shipped = zoo.card(name) if name in zoo.store.cards() or not save else None  # a new network has no card yet
-        model = zoo.train(name, seed=seed)
+        # a recipe of hours keeps its state here and goes on from it when the command is given again
+        kept = home() / "build" / "train" / f"{name}-{seed}.pt" if zoo.restarts(name) else None
+        model = zoo.train(name, seed=seed, checkpoint=kept)
         if shipped:
             typer.echo(f"{name}: {_stated(shipped | {_kind(shipped): zoo.score(name, model)})}; "
                        f"the shipped weights' {shipped[_kind(shipped)]:.4f}")
         if save:
             typer.echo(f"written: {zoo.save(name, model, seed=seed)}")
+    if kept:
+        kept.unlink(missing_ok=True)
 
 
 def _kind(card):

@@ -80,7 +80,10 @@ def fit(model, data, epochs=20, batch_size=64, lr=3e-3, weight_decay=1e-2, seed=
 
 
 def accuracy(model, data, batch_size=256):
-    """The share of ``data`` (a Dataset or a pair) that ``model`` in eval mode labels right; its mode is put back."""
+    """The share of ``data`` (a Dataset or a pair) that ``model`` in eval mode labels right; its mode is put back.
+
+    Labels (N,), or one per pixel, (N, H, W), for outputs (N, classes, H, W).
+    """
     inputs, labels = data if isinstance(data, tuple) else (data.inputs, data.labels)
     if len(inputs) == 0:
         raise ValueError("no data: an accuracy of nothing is no number")
@@ -93,7 +96,7 @@ def accuracy(model, data, batch_size=256):
     finally:
         for module, mode in modes:
             module.training = mode
-    return right / len(inputs)
+    return right / labels.numel()
 
 
 def _groups(model, weight_decay):

@@ -10,12 +10,12 @@ import torch
 from .. import train as _train
 from ..errors import DamagedFile
 from . import store
-from .networks import ConvNet, Mlp, ResNet, SentenceNet, merge_batch_norm
+from .networks import ConvNet, Mlp, ResNet, Segmenter, SentenceNet, merge_batch_norm
 from .recipes import RECIPES
 from .torchvision_nets import cached, imagenet
 
-__all__ = ["ConvNet", "Mlp", "ResNet", "SentenceNet", "accuracy", "cached", "card", "imagenet", "load", "names", "save",
-           "score", "train"]
+__all__ = ["ConvNet", "Mlp", "ResNet", "Segmenter", "SentenceNet", "accuracy", "cached", "card",
+           "imagenet", "load", "names", "restarts", "save", "score", "train"]
 
 
 def names():
@@ -44,13 +44,26 @@ def load(name):
     return network.eval()
 
 
-def train(name, seed=0, progress=True):
-    """Run the recipe of ``name`` from scratch and return the new network in eval mode; nothing is written."""
+def restarts(name):
+    """Whether the recipe of ``name`` keeps a checkpoint to go on from."""
+    return _recipe(name).restarts
+
+
+def train(name, seed=0, progress=True, checkpoint=None):
+    """Run the recipe of ``name`` and return the new network in eval mode; nothing is written but ``checkpoint``.
+
+    Recipes that take hours (``restarts(name)``) keep their state in the file ``checkpoint`` and go on from it.
+    ValueError for a checkpoint where the recipe has none, or one of other settings.
+    """
     recipe = _recipe(name)
+    if checkpoint and not recipe.restarts:
+        raise ValueError(f"the recipe of {name} is too short for a checkpoint")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = recipe.build(norm=True) if recipe.norm else recipe.build()
     options = {"seed": seed, "progress": progress, "augment": recipe.augment, **recipe.fit}
+    if checkpoint:
+        options["checkpoint"] = checkpoint
     if recipe.learn:
         recipe.learn(network, recipe.train().images, **options)
         return network.eval()
@@ -75,13 +88,20 @@ def score(name, model):
 def save(name, model, seed=None):
     """Make ``model`` the shipped ``name``: write its weights and its card (test accuracy, sha256 …); returns the path."""
     recipe = _recipe(name)
-    stated = {"measured": recipe.measured, "score": score(name, model)} if recipe.measure else {
-        "accuracy": accuracy(name, model)}
-    train_n, test_n = len(recipe.train()), len(recipe.test())
+    test = recipe.test()
+    stated = {"measured": recipe.measured, "score": recipe.measure(model, test)} if recipe.measure else {
+        "accuracy": _train.accuracy(model, test)}
+    if recipe.facts:
+        stated |= recipe.facts(model, test)
+    train_n, test_n = _items(recipe.train()), _items(test)
     return store.write(name, model.state_dict(), {
         "about": recipe.about, "data": recipe.data, "train_items": train_n, "test_items": test_n, **stated,
         "recipe": recipe.fit | {"augment": recipe.augment.__name__, "batch_norm_merged": recipe.norm}, "seed": seed,
         "parameters": sum(p.numel() for p in model.parameters())})
+
+
+def _items(found):
+    return len(found[0]) if isinstance(found, tuple) else len(found)
 
 
 def _recipe(name):

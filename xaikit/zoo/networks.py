@@ -115,6 +115,36 @@ class SentenceNet(nn.Module):
         return self.body(self.embedding(ids))
 
 
+class Segmenter(nn.Module):
+    """A small U-Net: three times down, up again, each size joined with what was seen of it on the way down.
+
+    (N, 3, H, W) in [0, 1] -> (N, classes, H, W) logits; H and W are multiples of 8.  Ronneberger et al. 2015, figure 1.
+    """
+
+    def __init__(self, width=16, classes=12):
+        super().__init__()
+        w = width
+        self.down = nn.ModuleList([_conv_norm(3, w), _conv_norm(w, 2 * w, 2), _conv_norm(2 * w, 2 * w, 2),
+                                   _conv_norm(2 * w, 2 * w, 2)])
+        self.up = nn.ModuleList([_conv_norm(4 * w, 2 * w), _conv_norm(4 * w, 2 * w), _conv_norm(3 * w, w)])
+        self.head = nn.Conv2d(w, classes, 3, padding=1)
+        _start(self)
+
+    def forward(self, x):
+        seen = []
+        for block in self.down:
+            x = block(x)
+            seen.append(x)
+        x = seen.pop()
+        for block in self.up:
+            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), seen.pop()], 1))
+        return self.head(x)
+
+
+def _conv_norm(a, b, stride=1):
+    return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+
+
 def _start(model):
     """He et al. 2015 for layers before a ReLU; the last layer starts small, so that all classes start alike."""
     layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv1d, nn.Conv2d))]

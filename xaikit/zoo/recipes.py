@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .. import data
+from .. import data, generate
 from ..features import belief, belief_views
-from . import networks
+from . import networks, scene_recipes
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Recipe:
 
     A network without labels has ``learn(network, images, seed=, progress=, augment=, **fit)`` in place of ``train.fit``
     and states in place of an accuracy the number ``measure(network, test data)``, which is ``measured`` in words;
-    another seed lands within ``spread`` of it.
+    another seed lands within ``spread`` of it.  ``facts(network, test data)``: further entries of the card.
     """
 
     about: str
@@ -33,6 +33,8 @@ class Recipe:
     measure: Callable | None = None
     measured: str = "test accuracy"
     spread: float = 0.01
+    facts: Callable | None = None
+    restarts: bool = False  # ``learn`` takes ``checkpoint=``, a path, and goes on from what it finds there
 
 
 def jiggle(x, generator, shift=0.08, turn=12.0, scale=0.12):
@@ -48,7 +50,7 @@ def jiggle(x, generator, shift=0.08, turn=12.0, scale=0.12):
 
 def mirror(x, generator):
     """Each image of (N, C, H, W) mirrored left to right or not."""
-    flip = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+    flip = torch.rand(len(x), 1, 1, 1, generator=generator, device=generator.device) < 0.5
     return torch.where(flip, x.flip(3), x)
 
 
@@ -81,6 +83,16 @@ def _bound(network, test):
     return float(belief_views.log_likelihood_bound(network, test.images).mean())
 
 
+def _generator(about, **fit):
+    return Recipe(about, "data.scenes", generate.Generator, lambda: data.scenes(16_000, seed=1002, masks=False),
+                  lambda: data.scenes(2000, seed=1003, masks=False),
+                  {"steps": 36_000, "batch_size": 32, "lr": 1e-3, "gamma": 0.1, "noise": 0.03, "cool": 12_000} | fit,
+                  mirror,
+                  learn=scene_recipes.learn_gan, measure=scene_recipes.distance, facts=scene_recipes.gan_facts,
+                  spread=0.1, measured="Fréchet distance to held-back scenes, in what scenes-cnn averages before its head",
+                  restarts=True)
+
+
 RECIPES = {
     "digits-mlp": _digits("flatten, three linear layers with ReLU", lambda: networks.Mlp((784, 192, 96, 10)),
                           epochs=120, batch_size=64, lr=3e-3),
@@ -107,4 +119,12 @@ RECIPES = {
                                epochs=60, batch_size=64, lr=2e-3, noise=0.5),
     "digits-dbn": _unlabelled("deep belief network of two RBMs, 200 and 200 units", (784, 200, 200), belief.fit_dbn, _bound,
                               "bound on the log-likelihood, nats a test image", epochs=60, batch_size=64, lr=0.05),
+    "scenes-segmenter": Recipe("small U-Net; which of the twelve objects each pixel shows", "data.scenes",
+                               networks.Segmenter, lambda: scene_recipes.labelled(4000, seed=1005),
+                               lambda: scene_recipes.labelled(1000, seed=1006),
+                               {"epochs": 12, "batch_size": 32, "lr": 5e-3}, scene_recipes.soften,
+                               facts=scene_recipes.segmenter_facts),
+    "scenes-gan": _generator("generator of scenes, five blocks of maps from 4 × 4 to 64 × 64"),
+    "scenes-gan-hessian": _generator("the generator of scenes-gan, trained with the Hessian penalty",
+                                     steps=22_000, cool=1, hessian=1e-4),
 }
