@@ -182,34 +182,33 @@ def _looped(gradient):
 
 
 class _Update:
-    """torch's SGD with momentum, or AdamW, on stacked parameters, each network with its own step size."""
+    """torch's fused AdamW or SGD, in place on the stacked parameters; networks with equal settings are one group."""
 
     def __init__(self, optimizer, stack, hyper):
-        self.adam, self.stack, self.t = optimizer == "adam", stack, 0
-        shaped = {k: {n: v.view(-1, *[1] * (p.dim() - 1)).to(p.dtype) for n, p in stack.parameters.items()}
-                  for k, v in hyper.items()}
-        self.lr, self.decay, self.momentum = shaped["lr"], shaped["weight_decay"], shaped["momentum"]
-        self.first = {n: torch.zeros_like(p) for n, p in stack.parameters.items()}
-        self.second = {n: torch.zeros_like(p) for n, p in stack.parameters.items()} if self.adam else {}
+        self.stack, alike = stack, {}
+        for e, setting in enumerate(zip(*(hyper[k].tolist() for k in ("lr", "weight_decay", "momentum")), strict=True)):
+            alike.setdefault(setting, []).append(e)
+        groups, self.places = [], []
+        for (lr, decay, momentum), members in alike.items():
+            rows = [slice(None)] if len(alike) == 1 else members  # all alike: the stacks themselves, else views of them
+            self.places.append([(name, row) for name in stack.parameters for row in rows])
+            groups.append({"params": [stack.parameters[name][row] for name, row in self.places[-1]], "lr": lr, "base": lr,
+                           "weight_decay": decay, **({} if optimizer == "adam" else {"momentum": momentum})})
+        self.optimizer = (torch.optim.AdamW if optimizer == "adam" else torch.optim.SGD)(groups, fused=True)
 
     def __call__(self, grads, factor, alive):
-        self.t += 1
-        going = None if alive.all() else alive
-        for name, p in self.stack.parameters.items():
-            g, lr = grads[name], self.lr[name] * factor
-            if name in self.stack.masks:
-                g = g * self.stack.masks[name]
-            if self.adam:
-                first, second = self.first[name].mul_(0.9).add_(g, alpha=0.1), self.second[name]
-                second.mul_(0.999).addcmul_(g, g, value=0.001)
-                root = (second / (1 - 0.999**self.t)).sqrt_().add_(1e-8)
-                new = p * (1 - lr * self.decay[name]) - lr / (1 - 0.9**self.t) * (first / root)
-            else:
-                first = self.first[name].mul_(self.momentum[name]).add_(g + self.decay[name] * p)
-                new = p - lr * first
-            if going is not None:
-                new = torch.where(going.view(-1, *[1] * (p.dim() - 1)), new, p)
-            self.stack.parameters[name] = new
+        grads = {n: g * self.stack.masks[n] if n in self.stack.masks else g for n, g in grads.items()}
+        gone = (~alive).nonzero().flatten()
+        kept = {n: p[gone].clone() for n, p in self.stack.parameters.items()} if len(gone) else {}
+        for name in kept:
+            grads[name][gone] = 0
+        for group, places in zip(self.optimizer.param_groups, self.places, strict=True):
+            group["lr"] = group["base"] * factor
+            for view, (name, row) in zip(group["params"], places, strict=True):
+                view.grad = grads[name][row]
+        self.optimizer.step()
+        for name, p in kept.items():  # those that have diverged stay as they were
+            self.stack.parameters[name][gone] = p
 
 
 def vectorises(plan, settings, models):
