@@ -980,9 +980,9 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** The descriptor keeps which way the edges run in each of 3 × 3 cells, and forgets how bright
-# they are. The nearest words are windows with edges in about the same places. This corner of a pentagon speaks
-# first of all for words of arcs, then for a straight edge, and only last, with $\frac1{16}$, for a word with
-# corners: through so small a window a blunt corner is nearly round. It will show in the maps.
+# they are. The nearest words are windows with edges in about the same places. This corner of a pentagon
+# speaks first of all for words of arcs, then for a straight edge, and only last, with $\frac1{16}$, for a
+# word with corners: through so small a window a blunt corner is nearly round. It will show in the maps.
 #
 # A **Fisher vector** is a third mapping: instead of counting words it asks how the parameters of a Gaussian
 # mixture (weights, means, deviations) would move to fit $l$ better. Its $m_d(l)$ can be negative.
@@ -1650,7 +1650,7 @@ area.corr("spearman").round(2)
 # and white specks scattered over it are strange wherever they fall. Whoever does no better there has shown
 # nothing. That is half of the field: occlusion, CAM and Grad-CAM, composite LRP, guided backprop and the
 # deconvnet come *below* it, and LRP-αβ is level with it. Their maps are smooth and put the first flips side
-# by side on the stroke, where the picture stays a digit for longest. With black, the random map is at the
+# by side; scattered ones seem to hurt this network more. With black, the random map is at the
 # bottom, since black pixels stay black and it wastes its flips; then most of them pass it. The edge map is
 # worst under $1-x$: at an edge the ink is half grey, and flipping grey gives grey.
 #

@@ -157,8 +157,8 @@ def demos():
         lambda picture, first, lower, middle, upper, eps, alpha, gamma: live(
             picture, first, lower, middle, upper, eps, alpha, gamma),
         {"picture": Toggle(pictures(), "3", "picture"), "first": Toggle(FIRST, "box", "first layer"),
-         "lower": Toggle(OTHERS, "alpha", "lower"), "middle": Toggle(OTHERS, "epsilon", "middle"),
-         "upper": Toggle(OTHERS, "epsilon", "upper"), "eps": Slider(1e-3, 10.0, 1.0, label="ε", log=True),
+         "lower": Toggle(OTHERS, "gamma", "lower"), "middle": Toggle(OTHERS, "alpha", "middle"),
+         "upper": Toggle(OTHERS, "epsilon", "upper"), "eps": Slider(1e-3, 10.0, 2.0, label="ε", log=True),
          "alpha": Slider(1.0, 3.0, 2.0, step=0.1, label="α"),
          "gamma": Slider(0.0, 2.0, 0.25, step=0.05, label="γ")},
         "The score f(x) flows down from the upper layers to the pixels. The bars say what biases and "
