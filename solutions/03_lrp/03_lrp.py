@@ -1657,8 +1657,9 @@ area.corr("spearman").round(2)
 # On top there is no single winner but a leading group, nearly the same map here: integrated gradients,
 # gradient × input and LRP-ε. (Path gradients along the straight line *are* integrated gradients: one row
 # twice.) “Tied” marks the methods whose *paired* difference to the first cannot be told from 0 on these
-# digits; it is not read off the intervals. DeepLIFT is behind by little, but by nearly the same on every
-# digit, and so it is not tied; SmoothGrad is behind by more, but not on every digit, and so it may be.
+# digits; it is not read off the intervals. DeepLIFT is behind by little, but all digits agree so closely that
+# it can be told from 0; SmoothGrad is behind by more, but the digits differ so much (on some it is well
+# ahead) that this may be chance.
 #
 # The order of the methods hardly depends on whether pixels become $1-x$, black or the mean (correlations of
 # .9 and more), because the leaders stay; the random map's place does, and one row of sixteen hardly moves a
