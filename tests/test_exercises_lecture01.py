@@ -1,4 +1,4 @@
-"""Exercises 1.1 to 1.6: right answers of every form pass, wrong ones fail with the hint of their mistake."""
+"""Exercises 1.1 to 1.3 and 1.5 to 1.7: right answers of every form pass, wrong ones fail with the hint of their mistake."""
 import math
 
 import numpy as np
@@ -221,7 +221,7 @@ def ascent(sign=1, unit="row", back="row", radius=None, tangent=False):
     return answer
 
 
-# 1.4 ---- right
+# 1.5 ---- right
 
 
 def variation_by_autograd(x):
@@ -262,7 +262,7 @@ def variation_in_numpy(x):
     return [np.square(np.diff(x, axis=1)).sum((1, 2)) + np.square(np.diff(x)).sum((1, 2)), g]
 
 
-# 1.4 ---- wrong
+# 1.5 ---- wrong
 
 
 def variation(value, factor=1.0):
@@ -299,7 +299,7 @@ def variation_of_the_batch(x):
     return tv.sum(), g
 
 
-# 1.5 ---- right
+# 1.6 ---- right
 
 
 def gain(height, width, decay):
@@ -337,7 +337,7 @@ def waves_in_two_steps(real, imaginary, width, decay):
     return torch.fft.irfft(torch.fft.ifft(spectrum, dim=1), n=width, dim=2) * (height * width) ** 0.5
 
 
-# 1.5 ---- wrong
+# 1.6 ---- wrong
 
 
 def waves(f=lambda u, v: (u**2 + v**2).sqrt(), exponent=lambda decay: -decay, norm="ortho", least=max,
@@ -353,7 +353,7 @@ def waves(f=lambda u, v: (u**2 + v**2).sqrt(), exponent=lambda decay: -decay, no
     return answer
 
 
-# 1.6 ---- right
+# 1.7 ---- right
 
 
 def jitter_by_slices(x, down, right, fill):
@@ -389,7 +389,7 @@ def jitter_of_the_library(x, down, right, fill):
     return features.shift(x[:, None], down, right, fill)[:, 0]
 
 
-# 1.6 ---- wrong
+# 1.7 ---- wrong
 
 
 def jitter_slices_of_0(x, down, right, fill):
@@ -417,9 +417,9 @@ def moved(rows=1, columns=1, swap=False, fill=None, mode=None):
 RIGHT = {"1.1": [field_from_the_top, field_in_sums, field_in_numpy, field_in_one_tensor, field_measured],
          "1.2": [patches_by_loops, patches_unfolded, patches_in_numpy, patches_sampled],
          "1.3": [ascent_by_rows, ascent_functional, ascent_in_float64, ascent_by_log],
-         "1.4": [variation_by_autograd, variation_by_laplacian, variation_by_loops, variation_in_numpy],
-         "1.5": [waves_in_numpy, waves_added_up, waves_in_two_steps],
-         "1.6": [jitter_by_slices, jitter_by_roll, jitter_by_loops, jitter_negative_padding,
+         "1.5": [variation_by_autograd, variation_by_laplacian, variation_by_loops, variation_in_numpy],
+         "1.6": [waves_in_numpy, waves_added_up, waves_in_two_steps],
+         "1.7": [jitter_by_slices, jitter_by_roll, jitter_by_loops, jitter_negative_padding,
                  jitter_of_the_library]}
 
 WRONG = [  # id, answer, how the hint begins; points where some are left
@@ -463,52 +463,52 @@ WRONG = [  # id, answer, how the hint begins; points where some are left
     ("1.3", ascent(back="root"), "Every row must have norm ρ"),
     ("1.3", ascent(tangent=True), "The gradient was projected", 1.0),
     ("1.3", lambda f, x, rho, eta: x.copy_(ascent(back="none")(f, x, rho, eta)), "The caller still needs x"),
-    ("1.4", variation(squares, factor=0.5), "The slope of d² is 2 d"),
-    ("1.4", variation(lambda x: sum((x.roll(-1, a) - x).square().sum((1, 2)) for a in (1, 2))),
+    ("1.5", variation(squares, factor=0.5), "The slope of d² is 2 d"),
+    ("1.5", variation(lambda x: sum((x.roll(-1, a) - x).square().sum((1, 2)) for a in (1, 2))),
      "The last row or column"),
-    ("1.4", variation(lambda x: squares(x, axes=(1,))), "Rows only"),
-    ("1.4", variation(lambda x: squares(x, axes=(2,))), "Columns only"),
-    ("1.4", variation_one_end(1, 0), "The gradient counts only the difference to the pixel before"),
-    ("1.4", variation_one_end(0, 1), "The gradient counts only the difference to the next"),
-    ("1.4", variation_one_end(-1, -1), "The gradient's sign is turned"),
-    ("1.4", variation_one_end(1, -1), "In the gradient both ends"),
-    ("1.4", variation(lambda x: sum(x.diff(dim=a).abs().sum((1, 2)) for a in (1, 2))),
+    ("1.5", variation(lambda x: squares(x, axes=(1,))), "Rows only"),
+    ("1.5", variation(lambda x: squares(x, axes=(2,))), "Columns only"),
+    ("1.5", variation_one_end(1, 0), "The gradient counts only the difference to the pixel before"),
+    ("1.5", variation_one_end(0, 1), "The gradient counts only the difference to the next"),
+    ("1.5", variation_one_end(-1, -1), "The gradient's sign is turned"),
+    ("1.5", variation_one_end(1, -1), "In the gradient both ends"),
+    ("1.5", variation(lambda x: sum(x.diff(dim=a).abs().sum((1, 2)) for a in (1, 2))),
      "Squares, not absolute values"),
-    ("1.4", variation(lambda x: squares(x, over=torch.mean)), "Sums, not means"),
-    ("1.4", variation(lambda x: squares(x) / 2), "The ½ in front"),
-    ("1.4", variation_of_the_batch, "One number for each picture"),
-    ("1.4", variation(lambda x: inner_slopes(x).sum((1, 2))), "The last row's and the last column's own"),
-    ("1.4", variation(lambda x: inner_slopes(x).sqrt().sum((1, 2))), "No root is taken"),
-    ("1.5", waves(exponent=lambda decay: decay), "Fast waves came out stronger"),
-    ("1.5", waves(f=lambda u, v: u.abs() + v), "f is the length of (u, v): √(u² + v²), not |u| + |v|"),
-    ("1.5", waves(f=lambda u, v: u**2 + v**2), "The root is missing"),
-    ("1.5", waves(f=lambda u, v: torch.maximum(u.abs(), v)), "f is the length of (u, v), not the larger"),
-    ("1.5", waves(f=lambda u, v: u.abs() + 0 * v), "f counts waves up and down only"),
-    ("1.5", waves(f=lambda u, v: v + 0 * u), "f counts waves to the side only"),
-    ("1.5", waves(rows=lambda n: torch.arange(n) / n), "Rows have frequencies of both signs"),
-    ("1.5", waves(norm=None), "The orthonormal transform is asked for: norm"),
-    ("1.5", waves(norm="forward"), "The orthonormal transform is asked for, norm"),
-    ("1.5", waves(exponent=lambda decay: 0.0), "decay was not used."),
-    ("1.5", waves(exponent=lambda decay: -1.0), "decay was not used: the exponent"),
-    ("1.5", waves(constant=1.0), "The constant has f = 0"),
-    ("1.5", waves(constant=0.0), "The constant was left out"),
-    ("1.5", waves(least=lambda h, w: max(h, w // 2 + 1)), "W is `width`"),
-    ("1.5", waves(least=min), "The least frequency is one over the *longer*"),
-    ("1.5", waves(imaginary_times=0.0), "The imaginary parts were not used"),
-    ("1.5", waves(imaginary_times=-1.0), "The sign of the imaginary parts"),
-    ("1.5", waves(size=False), "irfft2 has to be told the size"),
-    ("1.5", waves(f=lambda u, v: (u**2 + v**2).sqrt() + 1e-3, least=lambda *s: 1e9), ""),
-    ("1.5", waves(least=lambda *s: math.inf), "Is something divided by zero"),
-    ("1.6", moved(mode="roll"), "What went out at one side"),
-    ("1.6", moved(rows=-1, columns=-1), "The picture went the other way"),
-    ("1.6", moved(rows=-1), "Rows went the other way"),
-    ("1.6", moved(columns=-1), "Columns went the other way"),
-    ("1.6", moved(swap=True), "down moves rows"),
-    ("1.6", moved(fill=0.0), "fill was not used"),
-    ("1.6", moved(mode="replicate"), "The border's own pixels"),
-    ("1.6", moved(mode="reflect"), "Mirrored pixels"),
-    ("1.6", lambda x, down, right, fill: x, "The pictures came back"),
-    ("1.6", moved(fill=0.5), ""),
+    ("1.5", variation(lambda x: squares(x, over=torch.mean)), "Sums, not means"),
+    ("1.5", variation(lambda x: squares(x) / 2), "The ½ in front"),
+    ("1.5", variation_of_the_batch, "One number for each picture"),
+    ("1.5", variation(lambda x: inner_slopes(x).sum((1, 2))), "The last row's and the last column's own"),
+    ("1.5", variation(lambda x: inner_slopes(x).sqrt().sum((1, 2))), "No root is taken"),
+    ("1.6", waves(exponent=lambda decay: decay), "Fast waves came out stronger"),
+    ("1.6", waves(f=lambda u, v: u.abs() + v), "f is the length of (u, v): √(u² + v²), not |u| + |v|"),
+    ("1.6", waves(f=lambda u, v: u**2 + v**2), "The root is missing"),
+    ("1.6", waves(f=lambda u, v: torch.maximum(u.abs(), v)), "f is the length of (u, v), not the larger"),
+    ("1.6", waves(f=lambda u, v: u.abs() + 0 * v), "f counts waves up and down only"),
+    ("1.6", waves(f=lambda u, v: v + 0 * u), "f counts waves to the side only"),
+    ("1.6", waves(rows=lambda n: torch.arange(n) / n), "Rows have frequencies of both signs"),
+    ("1.6", waves(norm=None), "The orthonormal transform is asked for: norm"),
+    ("1.6", waves(norm="forward"), "The orthonormal transform is asked for, norm"),
+    ("1.6", waves(exponent=lambda decay: 0.0), "decay was not used."),
+    ("1.6", waves(exponent=lambda decay: -1.0), "decay was not used: the exponent"),
+    ("1.6", waves(constant=1.0), "The constant has f = 0"),
+    ("1.6", waves(constant=0.0), "The constant was left out"),
+    ("1.6", waves(least=lambda h, w: max(h, w // 2 + 1)), "W is `width`"),
+    ("1.6", waves(least=min), "The least frequency is one over the *longer*"),
+    ("1.6", waves(imaginary_times=0.0), "The imaginary parts were not used"),
+    ("1.6", waves(imaginary_times=-1.0), "The sign of the imaginary parts"),
+    ("1.6", waves(size=False), "irfft2 has to be told the size"),
+    ("1.6", waves(f=lambda u, v: (u**2 + v**2).sqrt() + 1e-3, least=lambda *s: 1e9), ""),
+    ("1.6", waves(least=lambda *s: math.inf), "Is something divided by zero"),
+    ("1.7", moved(mode="roll"), "What went out at one side"),
+    ("1.7", moved(rows=-1, columns=-1), "The picture went the other way"),
+    ("1.7", moved(rows=-1), "Rows went the other way"),
+    ("1.7", moved(columns=-1), "Columns went the other way"),
+    ("1.7", moved(swap=True), "down moves rows"),
+    ("1.7", moved(fill=0.0), "fill was not used"),
+    ("1.7", moved(mode="replicate"), "The border's own pixels"),
+    ("1.7", moved(mode="reflect"), "Mirrored pixels"),
+    ("1.7", lambda x, down, right, fill: x, "The pictures came back"),
+    ("1.7", moved(fill=0.5), ""),
 ]
 
 
@@ -530,12 +530,12 @@ def test_wrong_answers_fail_with_their_hint(name, answer, hint, points):
 
 
 def test_a_slice_that_ends_at_minus_0_fails():
-    score, verdict, _ = evaluate(get("1.6"), jitter_slices_of_0)
+    score, verdict, _ = evaluate(get("1.7"), jitter_slices_of_0)
     assert score == 0 and verdict.status == "wrong"
 
 
 def test_one_value_in_place_of_several_is_told_so():
-    for name, answer in (("1.1", lambda layers: field_from_the_top(layers)[0]), ("1.4", squares)):
+    for name, answer in (("1.1", lambda layers: field_from_the_top(layers)[0]), ("1.5", squares)):
         score, verdict, _ = evaluate(get(name), answer)
         assert score == 0 and "values were expected" in verdict.message, verdict
         assert verdict.hint.startswith("Return "), verdict
@@ -546,7 +546,7 @@ def test_answers_that_write_into_their_inputs_get_half():
         x.copy_(jitter_by_slices(x, down, right, fill))
         return x
 
-    score, verdict, _ = evaluate(get("1.6"), into_x)
+    score, verdict, _ = evaluate(get("1.7"), into_x)
     assert score == 0.5 and verdict.hint.startswith("The caller still needs x")
 
 
@@ -588,9 +588,9 @@ def test_the_answers_are_the_librarys():
     torch.testing.assert_close(get("1.3").library(lambda x: x.sin().sum(1), x, 2.0, 0.3),
                                features.sphere_step(x, gradient, 2.0, 0.3))
     picture = torch.randn(3, 7, 6)
-    torch.testing.assert_close(get("1.4").library(picture)[0], features.total_variation(picture[:, None]))
+    torch.testing.assert_close(get("1.5").library(picture)[0], features.total_variation(picture[:, None]))
     a, b = torch.randn(2, 3, 9, 4)
-    mine, theirs = get("1.5").library(a, b, 7, 1.5), features.fourier_image(a, b, 7, 1.5)
+    mine, theirs = get("1.6").library(a, b, 7, 1.5), features.fourier_image(a, b, 7, 1.5)
     torch.testing.assert_close(mine / mine.std(), theirs / theirs.std())  # theirs: pixels of size about 1
-    torch.testing.assert_close(get("1.6").library(picture, -2, 3, 0.5),
+    torch.testing.assert_close(get("1.7").library(picture, -2, 3, 0.5),
                                features.shift(picture[:, None], -2, 3, 0.5)[:, 0])

@@ -1,4 +1,4 @@
-"""Exercise 1.7: right answers of other kinds pass, wrong ones fail with the hint that names their mistake."""
+"""Exercise 1.4: right answers of other kinds pass, wrong ones fail with the hint that names their mistake."""
 import numpy as np
 import pytest
 import torch
@@ -134,14 +134,14 @@ WRONG = [(never, "The unit is not held at 1", 0), (too_late, "The unit is clampe
 @pytest.mark.parametrize("seed", [0, 1, 5, 17])
 @pytest.mark.parametrize("answer", RIGHT, ids=lambda f: f.__name__)
 def test_right_answers_pass(answer, seed):
-    score, verdict, _ = evaluate(get("1.7"), answer, seed)
+    score, verdict, _ = evaluate(get("1.4"), answer, seed)
     assert (score, verdict.status) == (3, "right"), verdict
 
 
 @pytest.mark.parametrize("seed", [0, 3, 8, 21])
 @pytest.mark.parametrize(("answer", "hint", "points"), WRONG, ids=lambda v: getattr(v, "__name__", None))
 def test_wrong_answers_fail_with_their_hint(answer, hint, points, seed):
-    score, verdict, _ = evaluate(get("1.7"), answer, seed)
+    score, verdict, _ = evaluate(get("1.4"), answer, seed)
     assert verdict.status != "right" and score == points and verdict.hint.startswith(hint), verdict
 
 

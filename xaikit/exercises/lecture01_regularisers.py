@@ -1,4 +1,4 @@
-"""Lecture 01's exercises 1.4 to 1.6: total variation, pictures as sums of waves, jitter."""
+"""Lecture 01's exercises 1.5 to 1.7: total variation, pictures as sums of waves, jitter."""
 from functools import partial
 
 import numpy as np
@@ -7,7 +7,7 @@ import torch
 from .formula import formula
 
 
-# 1.4 --------------------------------------------------------------------------------------------------------
+# 1.5 --------------------------------------------------------------------------------------------------------
 def variation_and_gradient(x):
     """Σ (differences of neighbours)², and its gradient.  x (N, H, W) → (N,), (N, H, W)"""
     down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
@@ -49,7 +49,7 @@ def _inner(x, root=False):
     return terms.sum((1, 2)), g
 
 
-# 1.5 --------------------------------------------------------------------------------------------------------
+# 1.6 --------------------------------------------------------------------------------------------------------
 def waves_to_image(real, imaginary, width, decay):
     """Waves of coefficient (a + ib) · max(f, 1/max(H, W))^−decay.  a, b (N, H, W // 2 + 1) → (N, H, W)"""
     height = real.shape[1]
@@ -81,7 +81,7 @@ def _wave_cases(rng):
                                          (3, 9, 7, 1.5, "an odd number of columns"))]
 
 
-# 1.6 --------------------------------------------------------------------------------------------------------
+# 1.7 --------------------------------------------------------------------------------------------------------
 def jitter(x, down, right, fill):
     """The pictures x (N, H, W) moved by whole pixels of either sign, fill coming in → (N, H, W)"""
     height, width = x.shape[1:]
@@ -116,7 +116,7 @@ def _jitter_cases(rng):
 
 EXERCISES = [
     formula(
-        id="1.4", title="Total variation and its gradient", points=2, minutes=12, difficulty=2,
+        id="1.5", title="Total variation and its gradient", points=2, minutes=12, difficulty=2,
         task="Write `variation_and_gradient(x)` for pictures `x` (N, H, W): TV = Σ (x[i+1, j] − x[i, j])² + "
              "Σ (x[i, j+1] − x[i, j])² of each picture, (N,), and its gradient ∂TV/∂x, (N, H, W).",
         library=variation_and_gradient, truth=_variation, outputs=("TV", "gradient"),
@@ -157,7 +157,7 @@ EXERCISES = [
         insight="The gradient is −2 times the discrete Laplacian: a step against it is one step of "
                 "diffusion, a blur."),
     formula(
-        id="1.5", title="Frequency-scaled Fourier pictures", points=3, minutes=15, difficulty=3,
+        id="1.6", title="Frequency-scaled Fourier pictures", points=3, minutes=15, difficulty=3,
         task="Write `waves_to_image(real, imaginary, width, decay)`: the inverse orthonormal real FFT of (a "
              "+ ib) · max(f, 1/max(H, W))^−decay, f = √(u² + v²) in cycles per pixel. a, b (N, H, W // 2 + "
              "1) → (N, H, W), W = `width`.",
@@ -202,7 +202,7 @@ EXERCISES = [
         insight="No penalty, and yet the fast waves fade: in these coordinates the way through them is "
                 "long."),
     formula(
-        id="1.6", title="Jitter that does not leak", points=1, minutes=6, difficulty=1,
+        id="1.7", title="Jitter that does not leak", points=1, minutes=9, difficulty=2,
         task="Write `jitter(x, down, right, fill)`: pictures `x` (N, H, W) moved down and right by whole "
              "pixels (negative: up and left; 0: not at all), |down| < H, |right| < W. What comes in is "
              "`fill`, never what went out at the other side.",
