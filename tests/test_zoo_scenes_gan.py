@@ -287,6 +287,16 @@ def test_training_moves_pictures_towards_the_real_ones():
     assert off() < .07 and before > .12
 
 
+def test_each_part_of_the_loss_and_the_schedule_matters_and_can_be_left_out(small):
+    nets = []
+    for change in ({}, {"gamma": 0}, {"hessian": 0}, {"noise": 0}, {"cool": 0}, {"augment": None}):
+        net = tiny()
+        generate.fit_gan(net, small, **TINY | change)
+        nets.append(net(net.codes(2)))
+    assert all(x.isfinite().all() for x in nets)
+    assert all(not torch.equal(a, b) for i, a in enumerate(nets) for b in nets[:i])
+
+
 @pytest.mark.parametrize("change, shape", [({"batch_size": 12}, (9, 3, 16, 16)), ({}, (9, 3, 32, 32)),
                                            ({}, (9, 1, 16, 16))])
 def test_settings_and_pictures_that_do_not_fit(change, shape):

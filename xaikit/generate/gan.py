@@ -120,10 +120,10 @@ def fit_gan(generator, images, steps=36_000, batch_size=32, lr=1e-3, critic=(32,
                          leave=False, initial=start, total=steps):
             draw.manual_seed(seed * 10_000_019 + step)
             for one in (adam, adam_judge):
-                one.param_groups[0]["lr"] = lr * min(1.0, (steps - step) / cool)
+                one.param_groups[0]["lr"] = lr * min(1.0, (steps - step) / max(1, cool))
             rows = torch.randint(len(images), (batch_size,), generator=draw, device=device)
             real = images[rows] if augment is None else augment(images[rows], draw)
-            fake, regular = generator(normal(batch_size)), gamma and step % every == 0
+            fake, regular = generator(normal(batch_size)), bool(gamma) and step % every == 0
             both = noisy(torch.cat([real, fake.detach()])).requires_grad_(regular)
             scores = judge(both)
             loss = F.softplus(-scores[:batch_size]).mean() + F.softplus(scores[batch_size:]).mean()
