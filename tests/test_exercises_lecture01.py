@@ -454,7 +454,7 @@ WRONG = [  # id, answer, how the hint begins; points where some are left
     ("1.3", ascent(back="none"), "The step is made, the way back"),
     ("1.3", ascent(unit="batch"), "Each row has a gradient norm of its own"),
     ("1.3", ascent(back="batch"), "Each row goes back to norm ρ by itself"),
-    ("1.3", ascent(unit="batch", back="batch"), "Twice the norm of the whole batch"),
+    ("1.3", ascent(unit="batch", back="batch"), "Both times you took the norm"),
     ("1.3", ascent(unit="none"), "The step has length η"),
     ("1.3", ascent(unit="sign"), "Divide by the gradient's norm"),
     ("1.3", ascent(radius=1.0), "The norm is to be ρ"),

@@ -126,7 +126,7 @@ WRONG = [(never, "The unit is not held at 1", 0), (too_late, "The unit is clampe
          (v_not_drawn, "h is right; v are still probabilities", 1.5), (likelier, "No random numbers were used", 0),
          (no_bias, "The biases are missing", 0), (a_row, "A whole chain is clamped", 0),
          (one_chain, "The unit is clamped in the first chain only", 0), (alone, "All other hidden units are off", 0),
-         (swapped, "Return h first", 0), (own_numbers, "h is not what u_h gives", 0),
+         (swapped, "Return h, v, in this order", 0), (own_numbers, "h is not what u_h gives", 0),
          (own_numbers_for_v, "h is right, v is not what u_v gives", 0), (signs, "Draws are 0 or 1", 0),
          (into_v, "The caller still needs v", 1.5), (lambda *a: None, "", 0), (lambda v, *a: v, "", 0)]
 

@@ -58,6 +58,8 @@ def unusable(observed) -> Verdict | None:
         return Verdict(0.0, "Your function ended the process that ran it.", came=text_of(observed, "message"))
     name = text_of(observed, "type", 80) or "something that is no tensor"
     hint = "Return a tensor of numbers."
+    if name.startswith("complex"):
+        return Verdict(0.0, "Complex numbers came back.", "Take the real part: .real.", "real numbers", name)
     if name == "generator":
         hint = "A function with `yield` gives a generator: collect the values and `return` a tensor."
     elif name in ("function", "method", "builtin_function_or_method"):
@@ -83,10 +85,19 @@ def _remedy(error, message) -> str:
         return "Take the tensor off the graph before numpy: .detach().numpy()."
     if "grad can be implicitly created only for scalar outputs" in message:
         return "f returns one number per row: sum before backward; each row keeps its own gradient."
+    if "to not have been used in the graph" in message:
+        return "No gradient came down to this tensor: is a `return` missing in backward, or was it detached?"
+    if "NoneType" in message:
+        return (
+            "Something is None that should be a tensor: is a `return` missing? Only a leaf that asks for it"
+            " gets a .grad: x = x.detach().clone().requires_grad_(True)."
+        )
     if "backward through the graph a second time" in message:
         return (
             "The graph is used up after one backward pass: call f again, or sum first and differentiate once."
         )
+    if "f takes a batch of pictures" in message:
+        return "Mind the shape: f maps pictures (N, H, W) to (N,), the batch axis first: picture[None]."
     if "f takes a batch" in message or "path takes" in message:
         return "Mind the shape: f maps (N, D) to (N,), the batch axis first."
     if error == "RecursionError":

@@ -96,13 +96,17 @@ def _patch_cases(rng):
             (4, (3, 4), 2, 3, 1, 1, "one patch, fields that leave pixels out")):
         h, w = places
         while True:
-            maps = rng.permutation(n * h * w).reshape(n, h, w) / 10.0 - 3 * n  # of both signs; no two alike
-            best, second = rng.permutation(n)[:2]
-            maps[best, 0, 1], maps[best, -1, -1] = maps.max() + 2, maps.max() + 1  # two places in one picture
-            maps[second, -1, 0] = np.sort(maps.ravel())[-2] - 0.55  # and the next best at another corner
-            maps[(best + 1 + (best + 1 == second)) % n, -1, 0] = -40.0 * n  # strong, but negative
+            half = n * h * w / 20
+            maps = rng.permutation(n * h * w).reshape(n, h, w) / 10.0 - half  # of both signs; no two alike
+            best, second, third, low = rng.permutation(n)[:4]
+            maps[best] += 2 * half  # one picture has all of the largest
+            maps[best, 0, 1], maps[best, -1, -1] = maps.max() + 2, maps.max() + 1
+            maps[second, -1, 0], maps[third, h // 2, -1] = half - 0.03, half - 0.06  # at other borders
+            maps[low] -= 2 * half  # negative everywhere,
+            maps[low, -1, 0] = -40.0 * n  # and far from 0
             order = np.argsort(-maps.reshape(n, -1).max(1))[:k]
-            if len(np.unique(maps)) == maps.size and (k == 1 or (order != np.sort(order)).any()):
+            means = np.argsort(-maps.mean((1, 2)))[:k]
+            if k == 1 or (order != np.sort(order)).any() and (order != means).any():
                 break
         images = rng.uniform(0.1, 1, size=(n, *(stride * (p - 1) + size + 2 * start for p in places)))
         made.append({"maps": maps, "images": images, "k": k, "size": size, "stride": stride, "start": start,
@@ -119,7 +123,19 @@ def ascent_step(f, x, rho, eta):
     return rho * x / x.norm(dim=1, keepdim=True)
 
 
-def _ascent(f, x, rho, eta, sign=1, unit="row", back="row", to=None, tangent=False):
+def _step_on(answer):
+    """A search feeds each step with the last one's result: the answer must take its own."""
+    def run(f, x, rho, eta):
+        y = answer(f, x, rho, eta)
+        if isinstance(y, torch.Tensor) and y.shape == x.shape:
+            answer(f, y.clone(), rho, eta)
+        return y
+    return run
+
+
+def _ascent(f, x, rho, eta, sign=1, unit="row", back="row", to=None, tangent=False, first=False):
+    old = np.linalg.norm(x, axis=1, keepdims=True)
+    x = rho * x / old if first else x
     g = f.gradient(x)
     if tangent:
         g = g - (g * x).sum(1, keepdims=True) / (x * x).sum(1, keepdims=True) * x
@@ -133,16 +149,17 @@ def _ascent(f, x, rho, eta, sign=1, unit="row", back="row", to=None, tangent=Fal
         return y * np.minimum(1, rho / length)
     if back == "square":
         return rho * y / length**2
-    return (rho if to is None else to) * y / length
+    return (rho if to is None else old if to == "old" else to) * y / length
 
 
 def _ascent_cases(rng):
     made = []
-    for n, d, rho, eta, note in ((4, 5, 2.0, 0.7, "four rows"), (1, 3, 0.5, 0.2, "one row"),
-                                 (6, 2, 3.0, 1.5, "six rows, a long step")):
+    for n, d, rho, eta, spread, note in ((4, 5, 2.0, 0.7, 0.0, "four rows"), (1, 3, 0.5, 0.2, 0.0, "one row"),
+                                 (6, 2, 3.0, 1.5, 0.4, "six rows of other lengths than ρ")):
         while True:
             x = rng.normal(size=(n, d))
             x *= rho / np.linalg.norm(x, axis=1, keepdims=True)
+            x *= rng.uniform(1 - spread, 1 + spread, size=(n, 1))
             net = functions.random_network(rng, d)
             g = np.linalg.norm(functions.gradient(net, x)[1], axis=1)
             y = np.linalg.norm(x + eta * functions.gradient(net, x)[1] / g[:, None], axis=1)
@@ -217,6 +234,11 @@ EXERCISES = [
              partial(_patches, moved=True)),
             ("A field that begins outside was cut short and moved: what lies inside stays in its place.",
              partial(_patches, pasted=True)),
+            ("The picture ends at column W, not H: the border of the rows was used for the columns, too.",
+             lambda images, **case: _patches(
+                 images=images * (np.arange(images.shape[2]) < images.shape[1]), **case)),
+            ("A picture that is negative everywhere has a strongest place, too: do not cut off at 0.",
+             lambda maps, **case: _patches(np.maximum(maps, 0), **case)),
             ("Outside are 0s, not the border's own pixels.", partial(_patches, outside="edge")),
             ("The field of place p begins at start + p · stride, not at p · stride.",
              partial(_patches, corner=False)),
@@ -235,7 +257,7 @@ EXERCISES = [
         task="Write `ascent_step(f, x, rho, eta)`: with g the gradient of f at a row of `x` (N, D), return "
              "ρ · (x + η g/‖g‖) / ‖x + η g/‖g‖‖ for every row, (N, D). f maps (N, D) to (N,), each row by "
              "itself.",
-        library=ascent_step, cases=_ascent_cases, truth=_ascent, axes="(N, D)",
+        library=ascent_step, cases=_ascent_cases, truth=_ascent, axes="(N, D)", use=_step_on,
         mistakes=[
             ("That went downhill: add the gradient.", partial(_ascent, sign=-1)),
             ("The step is made, the way back to the sphere is missing: divide by the norm, multiply by ρ.",
@@ -244,12 +266,16 @@ EXERCISES = [
              partial(_ascent, unit="batch")),
             ("Each row goes back to norm ρ by itself: norm(dim=1, keepdim=True).",
              partial(_ascent, back="batch")),
-            ("Twice the norm of the whole batch: each row has its own, norm(dim=1, keepdim=True).",
+            ("Both times you took the norm of the whole batch: each row has its own, norm(dim=1, "
+             "keepdim=True).",
              partial(_ascent, unit="batch", back="batch")),
             ("The step has length η: divide the gradient by its norm.", partial(_ascent, unit="none")),
             ("Divide by the gradient's norm, not by its absolute values: those leave only signs.",
              partial(_ascent, unit="sign")),
             ("The norm is to be ρ, not 1.", partial(_ascent, to=1.0)),
+            ("Every row got the length back that it had: it is to be ρ.", partial(_ascent, to="old")),
+            ("x was set to norm ρ before the step: the step begins at x as it comes.",
+             partial(_ascent, first=True)),
             ("That stays in the ball ‖x‖ ≤ ρ; the constraint here is ‖x‖ = ρ.",
              partial(_ascent, back="ball")),
             ("Divide by the norm, not by its square: a root is missing.", partial(_ascent, back="square")),

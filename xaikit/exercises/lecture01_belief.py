@@ -16,9 +16,9 @@ def _p(z):
     return 1 / (1 + np.exp(-z))
 
 
-def _step(v, W, b, c, unit, u_h, u_v, clamp="before", draw=np.less, bias=1.0):
+def _step(v, W, b, c, unit, u_h, u_v, clamp="before", draw=np.less, b_times=1.0, c_times=1.0, link=_p):
     """The step, or with other options a usual mistake."""
-    h = draw(u_h, _p(v @ W.T + bias * b)).astype(float)
+    h = draw(u_h, link(v @ W.T + b_times * b)).astype(float)
     if clamp == "only":
         h *= 0
     late = h.copy()
@@ -30,7 +30,7 @@ def _step(v, W, b, c, unit, u_h, u_v, clamp="before", draw=np.less, bias=1.0):
         h[:] = 1
     elif clamp != "never":
         h[:, unit] = 0 if clamp == "zero" else 1
-    return h, draw(u_v, _p((late if clamp == "after" else h) @ W + bias * c)).astype(float)
+    return h, draw(u_v, link((late if clamp == "after" else h) @ W + c_times * c)).astype(float)
 
 
 def _mean_field(v, W, b, c, unit, u_h, u_v, last=True):
@@ -68,7 +68,8 @@ EXERCISES = [formula(
     id="1.4", title="One Gibbs step with a clamped unit", points=3, minutes=8, difficulty=2,
     task="Write `gibbs_step(v, W, b, c, unit, u_h, u_v)`: draw all hidden units of an RBM given v (N, V), hold hidden unit "
          "`unit` at 1 in every chain, then draw all visible units given that h. W is (H, V), b (H,), c (V,); u_h (N, H) and "
-         "u_v (N, V) are the uniform random numbers to draw with. Return h (N, H) and the new v (N, V), both 0s and 1s.",
+         "u_v (N, V) are the uniform random numbers to draw with. Return h (N, H) and the new v (N, V), float tensors of 0s and "
+         "1s.",
     library=gibbs_step, cases=_cases, truth=_step, outputs=("h", "v"),
     mistakes=[
         ("The unit is not held at 1: set column `unit` of h to 1.", lambda **a: _step(**a, clamp="never")),
@@ -82,17 +83,20 @@ EXERCISES = [formula(
         ("h is right; v are still probabilities: draw, u_v < p.", _undrawn, 0.5),
         ("No random numbers were used: p > 1/2 always gives the likelier value, a draw gives it with probability p. Compare u with p.",
          lambda **a: _step(**{**a, "u_h": 0 * a["u_h"] + 0.5, "u_v": 0 * a["u_v"] + 0.5})),
-        ("The biases are missing: b goes with h, c with v.", lambda **a: _step(**a, bias=0.0)),
+        ("The biases are missing: b goes with h, c with v.", lambda **a: _step(**a, b_times=0.0, c_times=0.0)),
+        ("The hidden units' bias b is missing: p(h = 1 | v) = sigmoid(b + Wv).", lambda **a: _step(**a, b_times=0.0)),
+        ("The visible units' bias c is missing: p(v = 1 | h) = sigmoid(c + Wᵀh).", lambda **a: _step(**a, c_times=0.0)),
+        ("The sigmoid is missing: b + Wv is no probability, sigmoid(b + Wv) is.",
+         lambda **a: _step(**a, link=lambda z: z)),
         ("The unit is clamped in the first chain only: h[:, unit], all rows.", lambda **a: _step(**a, clamp="first chain")),
         ("A whole chain is clamped: rows of h are chains, columns are units. h[:, unit] = 1.", lambda **a: _step(**a, clamp="chain")),
         ("All other hidden units are off: only this one is held, the others stay as drawn.", lambda **a: _step(**a, clamp="only")),
         ("Every hidden unit is on: only this one is held at 1.", lambda **a: _step(**a, clamp="all")),
         ("The unit is held at 0: clamped means on, 1.", lambda **a: _step(**a, clamp="zero")),
-        ("Return h first, then v.", lambda **a: _step(**a)[::-1]),
     ],
     laws=[("Draws are 0 or 1, nothing between.", lambda value, **a: all(np.isin(x, (0, 1)).all() for x in value)),
           ("The clamped unit is 1 in every chain.", lambda value, unit, **a: (value[0][:, unit] == 1).all()),
-          ("h is not what u_h gives: use the uniform numbers of the arguments and draw none of your own.",
+          ("h is not what u_h gives: 1 where u_h < sigmoid(b + Wv), with the uniform numbers that came in, none of your own.",
            lambda value, **a: np.array_equal(value[0], _step(**a)[0])),
           ("h is right, v is not what u_v gives: v comes from the new, clamped h, with Wᵀ, c and u_v.",
            lambda value, **a: np.array_equal(value[1], _step(**a)[1]))],

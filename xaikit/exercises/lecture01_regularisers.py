@@ -19,6 +19,14 @@ def variation_and_gradient(x):
     return down.square().sum((1, 2)) + right.square().sum((1, 2)), gradient
 
 
+def _twice(answer):
+    """The second call's result on the same x: what the first left behind must not count."""
+    def run(x):
+        answer(x)
+        return answer(x)
+    return run
+
+
 def _variation(x, factor=2.0, ring=False, axes=(1, 2), ends=(1, 1), power=2, mean=False, whole=False,
                scale=1.0):
     total, g = np.zeros(len(x)), np.zeros_like(x)
@@ -119,11 +127,14 @@ EXERCISES = [
         id="1.5", title="Total variation and its gradient", points=2, minutes=12, difficulty=2,
         task="Write `variation_and_gradient(x)` for pictures `x` (N, H, W): TV = Σ (x[i+1, j] − x[i, j])² + "
              "Σ (x[i, j+1] − x[i, j])² of each picture, (N,), and its gradient ∂TV/∂x, (N, H, W).",
-        library=variation_and_gradient, truth=_variation, outputs=("TV", "gradient"),
+        library=variation_and_gradient, truth=_variation, outputs=("TV", "gradient"), use=_twice,
         cases=lambda rng: [{"x": 2 * rng.normal(size=shape), "note": f"pictures of {shape[1]} × {shape[2]}"}
-                           for shape in ((3, 5, 4), (1, 2, 7), (2, 6, 6))],
+                           for shape in ((3, 5, 4), (1, 2, 7), (2, 6, 6), (1, 1, 3), (2, 4, 1))],
         mistakes=[
             ("The slope of d² is 2 d: the 2 is missing in the gradient.", partial(_variation, factor=1.0)),
+            ("The gradient is twice too large: does .grad add up when x comes a second time? Begin with "
+             "x = x.detach().clone().requires_grad_(True).",
+             partial(_variation, factor=4.0)),
             ("The last row or column was compared with the first: a picture is no ring.",
              partial(_variation, ring=True)),
             ("Rows only: columns have neighbours, too.", partial(_variation, axes=(1,))),
@@ -217,6 +228,11 @@ EXERCISES = [
              lambda x, down, right, fill: _jitter(x, -down, right, fill)),
             ("Columns went the other way: right > 0 moves the picture right.",
              lambda x, down, right, fill: _jitter(x, down, -right, fill)),
+            ("Negative numbers moved the picture the same way as positive ones: down < 0 is up, right < 0 is "
+             "left.",
+             lambda x, down, right, fill: _jitter(x, abs(down), abs(right), fill)),
+            ("Negative numbers did not move the picture: down < 0 is up, right < 0 is left.",
+             lambda x, down, right, fill: _jitter(x, max(down, 0), max(right, 0), fill)),
             ("down moves rows, right moves columns: they are swapped.",
              lambda x, down, right, fill: _jitter(x, right, down, fill)),
             ("fill was not used: 0 came in.", lambda x, down, right, fill: _jitter(x, down, right, 0.0)),

@@ -72,6 +72,10 @@ def plain(value) -> dict:
     except Exception as error:
         return {"kind": "other", "type": kind, "message": str(error)[:LONGEST]}
     if array is None:
+        import torch
+
+        if type(value) in (torch.Tensor, np.ndarray) and "complex" in str(value.dtype):
+            kind = f"complex {kind}"[:80]
         return {"kind": "other", "type": kind, "message": ""}
     return {"kind": "array", "value": array, "type": kind}
 
