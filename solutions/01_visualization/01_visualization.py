@@ -576,9 +576,9 @@ check("1.4", gibbs_step)
 dbn, step, generator = nets["digits-dbn"].requires_grad_(False), answer("1.4"), torch.Generator().manual_seed(0)
 top, v, frames = dbn.rbm(2), (torch.rand(12, 200, generator=generator) < 0.5).float(), []
 for i in range(61):
+    v = torch.as_tensor(v).float()  # yours may be of another type
     if i in (0, 1, 5, 60):
         frames.append(dbn.rbm(1).down(v))  # the pixels' probabilities, given layer 1
-    v = torch.as_tensor(v).float()  # yours may be of another type
     h, v = step(v, top.weight, top.hidden_bias, top.visible_bias, 3, torch.rand(12, 200, generator=generator), torch.rand(12, 200, generator=generator))
 axes = plot.grid(torch.cat(frames).view(-1, 28, 28), columns=12, size=0.85,
                  titles=[f"step {n}" if i == 0 else "" for n in (0, 1, 5, 60) for i in range(12)])
@@ -913,7 +913,7 @@ plot.describe(axes[0], "Six pictures: a small motif in the middle for the neuron
 # **DeepDream** starts from a picture instead of noise. It makes more of what the layer already finds there, and what it finds depends on the picture:
 
 # %%
-chosen = scenes.images[[(scenes.labels == k).nonzero()[2, 0] for k in range(4)]].clamp(0.02, 0.98)  # nothing, house, trees, both
+chosen = scenes.images[[(scenes.labels == k).nonzero()[2, 0].item() for k in range(4)]].clamp(0.02, 0.98)  # nothing, house, trees, both
 dreams = features.maximize(scenes_cnn, features.layer("features.10"), (3, 64, 64), n=4, start=torch.logit(chosen), bounds=(0, 1), rate=0.05, jitter=4, steps=40).images
 with torch.no_grad():
     before, after = (scenes_cnn(x).softmax(1) for x in (chosen, dreams))

@@ -15,7 +15,7 @@ COLUMNS = ["lecture", "source", "claim", "paper", "here", "holds"]
 
 @dataclass(frozen=True)
 class Claim:
-    """``measure()`` returns (what we found, as text; whether the claim holds, a bool)."""
+    """``measure()`` returns (what we found, as text; whether the claim holds: a bool, or None where it cannot be tested here)."""
 
     lecture: str
     source: str
@@ -68,16 +68,15 @@ def styled(rows):
     """Such a table as HTML for a notebook, the last column in words and colour."""
     from .. import plot
 
-    shown = rows.assign(holds=rows["holds"].map({True: "✓ holds", False: "✗ does not"}))
+    words = {True: "✓ holds", False: "✗ does not", None: "– not tested here"}
+    colours = {"✓": plot.AGAINST, "✗": plot.FOR, "–": plot.MUTED}
+    shown = rows.assign(holds=[words[holds] for holds in rows["holds"]])
     look = {"text-align": "left", "vertical-align": "top", "white-space": "normal", "max-width": "22em"}
     html = plot.Html(
         shown.style.set_uuid("claims")
         .hide(axis="index")
         .set_properties(**look)
-        .map(
-            lambda word: f"font-weight: 600; color: {plot.AGAINST if word.startswith('✓') else plot.FOR}",
-            subset=["holds"],
-        )
+        .map(lambda word: f"font-weight: 600; color: {colours[word[0]]}", subset=["holds"])
         .to_html()
     )
     html.plain = shown.to_string(index=False)
