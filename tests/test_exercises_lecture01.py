@@ -155,6 +155,21 @@ def patches(order="strong", place="best",
     return answer
 
 
+def patches_of_too_few(maps, images, k, size, stride, start):
+    """The 2 k strongest places of all, then one for each picture: one picture may hold all of them."""
+    flat, found = maps.flatten().topk(2 * k).indices, {}
+    for n, at in zip((flat // maps[0].numel()).tolist(), (flat % maps[0].numel()).tolist(), strict=True):
+        found.setdefault(n, at)
+    out = [patches_by_loops(maps[n:n + 1], images[n:n + 1], 1, size, stride, start) for n in list(found)[:k]]
+    return torch.cat(out)
+
+
+def patches_in_a_square(maps, images, k, size, stride, start):
+    h = images.shape[1]
+    cut = torch.where(torch.arange(images.shape[2]) < h, images, 0.0)
+    return patches_by_loops(maps, cut, k, size, stride, start)
+
+
 def patches_cut_short(maps, images, k, size, stride, start):
     """Slices that begin below 0 come out empty or from the other side."""
     best, place = maps.flatten(1).max(1)
@@ -219,6 +234,22 @@ def ascent(sign=1, unit="row", back="row", radius=None, tangent=False):
         n = {"row": n, "batch": y.norm(), "square": n**2, "root": n.sqrt()}[back]
         return (rho if radius is None else radius) * y / n
     return answer
+
+
+def ascent_to_the_old_length(f, x, rho, eta):
+    y = x + eta * F.normalize(torch.func.grad(lambda z: f(z).sum())(x), dim=1)
+    return F.normalize(y, dim=1) * x.norm(dim=1, keepdim=True)
+
+
+def ascent_from_the_sphere(f, x, rho, eta):
+    return get("1.3").library(f, rho * F.normalize(x, dim=1), rho, eta)
+
+
+def ascent_of_a_leaf(f, x, rho, eta):
+    """Well once; its own result is no leaf, and has no .grad."""
+    x.requires_grad_(True)
+    f(x).sum().backward()
+    return rho * F.normalize(x + eta * F.normalize(x.grad, dim=1), dim=1)
 
 
 # 1.5 ---- right
@@ -292,6 +323,24 @@ def variation_one_end(upper, lower):
 def inner_slopes(x):
     """d² + e² where a pixel has both neighbours, as many libraries have it: (N, H − 1, W − 1)."""
     return (x[:, 1:, :-1] - x[:, :-1, :-1]).square() + (x[:, :-1, 1:] - x[:, :-1, :-1]).square()
+
+
+def variation_of_a_leaf(x):
+    """x keeps its .grad, and the next call adds to it."""
+    x.requires_grad_(True)
+    tv = squares(x)
+    tv.sum().backward()
+    return tv.detach(), x.grad
+
+
+def variation_by_borders(x):
+    """The border rows and columns written out: there must be two of each."""
+    g = torch.zeros_like(x)
+    for z, out in ((x, g), (x.transpose(1, 2), g.transpose(1, 2))):
+        out[:, 0] += 2 * (z[:, 0] - z[:, 1])
+        out[:, -1] += 2 * (z[:, -1] - z[:, -2])
+        out[:, 1:-1] += 2 * (2 * z[:, 1:-1] - z[:, :-2] - z[:, 2:])
+    return squares(x), g
 
 
 def variation_of_the_batch(x):
@@ -445,6 +494,9 @@ WRONG = [  # id, answer, how the hint begins; points where some are left
     ("1.2", patches(border="pushed"), "A field at the border was pushed"),
     ("1.2", patches_cut_short, "A field that begins outside"),
     ("1.2", patches(border="repeated"), "Outside are 0s"),
+    ("1.2", patches_of_too_few, ""),
+    ("1.2", patches_in_a_square, "The picture ends at column W"),
+    ("1.2", lambda maps, *rest: get("1.2").library(maps.clamp(min=0), *rest), "A picture that is negative"),
     ("1.2", patches(begin=lambda start, stride, p, size: stride * p), "The field of place p begins"),
     ("1.2", patches(begin=lambda start, stride, p, size: start + stride * p - size // 2),
      "start + p · stride is where a field begins, not"),
@@ -458,6 +510,9 @@ WRONG = [  # id, answer, how the hint begins; points where some are left
     ("1.3", ascent(unit="none"), "The step has length η"),
     ("1.3", ascent(unit="sign"), "Divide by the gradient's norm"),
     ("1.3", ascent(radius=1.0), "The norm is to be ρ"),
+    ("1.3", ascent_to_the_old_length, "Every row got the length back"),
+    ("1.3", ascent_from_the_sphere, "x was set to norm ρ before"),
+    ("1.3", ascent_of_a_leaf, "Something is None that should be a tensor"),
     ("1.3", ascent(back="ball"), "That stays in the ball"),
     ("1.3", ascent(back="square"), "Divide by the norm, not by its square"),
     ("1.3", ascent(back="root"), "Every row must have norm ρ"),
@@ -476,6 +531,8 @@ WRONG = [  # id, answer, how the hint begins; points where some are left
      "Squares, not absolute values"),
     ("1.5", variation(lambda x: squares(x, over=torch.mean)), "Sums, not means"),
     ("1.5", variation(lambda x: squares(x) / 2), "The ½ in front"),
+    ("1.5", variation_of_a_leaf, "The gradient is twice too large"),
+    ("1.5", variation_by_borders, ""),
     ("1.5", variation_of_the_batch, "One number for each picture"),
     ("1.5", variation(lambda x: inner_slopes(x).sum((1, 2))), "The last row's and the last column's own"),
     ("1.5", variation(lambda x: inner_slopes(x).sqrt().sum((1, 2))), "No root is taken"),
@@ -504,6 +561,10 @@ WRONG = [  # id, answer, how the hint begins; points where some are left
     ("1.7", moved(rows=-1), "Rows went the other way"),
     ("1.7", moved(columns=-1), "Columns went the other way"),
     ("1.7", moved(swap=True), "down moves rows"),
+    ("1.7", lambda x, down, right, fill: jitter_by_slices(x, abs(down), abs(right), fill),
+     "Negative numbers moved the picture the same way"),
+    ("1.7", lambda x, down, right, fill: jitter_by_slices(x, max(down, 0), max(right, 0), fill),
+     "Negative numbers did not move"),
     ("1.7", moved(fill=0.0), "fill was not used"),
     ("1.7", moved(mode="replicate"), "The border's own pixels"),
     ("1.7", moved(mode="reflect"), "Mirrored pixels"),
@@ -532,6 +593,16 @@ def test_wrong_answers_fail_with_their_hint(name, answer, hint, points):
 def test_a_slice_that_ends_at_minus_0_fails():
     score, verdict, _ = evaluate(get("1.7"), jitter_slices_of_0)
     assert score == 0 and verdict.status == "wrong"
+
+
+def test_complex_results_are_named():
+    for name in ("1.2", "1.5", "1.6"):
+        library = get(name).library
+        def answer(*given, library=library):
+            found = library(*given)
+            return tuple(t + 0j for t in found) if isinstance(found, tuple) else found + 0j
+        score, verdict, _ = evaluate(get(name), answer)
+        assert score == 0 and (verdict.message, verdict.hint) == ("Complex numbers came back.", "Take the real part: .real.")
 
 
 def test_one_value_in_place_of_several_is_told_so():

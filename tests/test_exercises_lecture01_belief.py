@@ -79,6 +79,20 @@ def no_bias(v, W, b, c, unit, u_h, u_v):
     return gibbs_step(v, W, 0 * b, 0 * c, unit, u_h, u_v)
 
 
+def no_b(v, W, b, c, unit, u_h, u_v):
+    return gibbs_step(v, W, 0 * b, c, unit, u_h, u_v)
+
+
+def no_c(v, W, b, c, unit, u_h, u_v):
+    return gibbs_step(v, W, b, 0 * c, unit, u_h, u_v)
+
+
+def no_sigmoid(v, W, b, c, unit, u_h, u_v):
+    h = (u_h < v @ W.T + b).float()
+    h[:, unit] = 1
+    return h, (u_v < h @ W + c).float()
+
+
 def a_row(v, W, b, c, unit, u_h, u_v):
     h = (u_h < torch.sigmoid(v @ W.T + b)).float()
     h[min(unit, len(h) - 1)] = 1
@@ -124,7 +138,8 @@ RIGHT = [gibbs_step, by_loops, in_numpy, rounded]
 WRONG = [(never, "The unit is not held at 1", 0), (too_late, "The unit is clamped too late", 1.5), (turned, "The draw is turned round", 0),
          (probabilities, "Those are the probabilities", 0), (half_drawn, "v is drawn from the probabilities of h", 0),
          (v_not_drawn, "h is right; v are still probabilities", 1.5), (likelier, "No random numbers were used", 0),
-         (no_bias, "The biases are missing", 0), (a_row, "A whole chain is clamped", 0),
+         (no_bias, "The biases are missing", 0), (no_b, "The hidden units' bias b", 0), (no_c, "The visible units' bias c", 0),
+         (no_sigmoid, "The sigmoid is missing", 0), (a_row, "A whole chain is clamped", 0),
          (one_chain, "The unit is clamped in the first chain only", 0), (alone, "All other hidden units are off", 0),
          (swapped, "Return h, v, in this order", 0), (own_numbers, "h is not what u_h gives", 0),
          (own_numbers_for_v, "h is right, v is not what u_v gives", 0), (signs, "Draws are 0 or 1", 0),
@@ -138,7 +153,7 @@ def test_right_answers_pass(answer, seed):
     assert (score, verdict.status) == (3, "right"), verdict
 
 
-@pytest.mark.parametrize("seed", [0, 3, 8, 21])
+@pytest.mark.parametrize("seed", [0, 3, 11, 20])
 @pytest.mark.parametrize(("answer", "hint", "points"), WRONG, ids=lambda v: getattr(v, "__name__", None))
 def test_wrong_answers_fail_with_their_hint(answer, hint, points, seed):
     score, verdict, _ = evaluate(get("1.4"), answer, seed)
