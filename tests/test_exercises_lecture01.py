@@ -1,4 +1,4 @@
-"""Exercises 1.1 to 1.3 and 1.5 to 1.7: right answers of every form pass, wrong ones fail with the hint of their mistake."""
+"""Lecture 01 but 1.4: right answers of every form pass, wrong ones fail with the hint of their mistake."""
 import math
 
 import numpy as np
@@ -602,7 +602,8 @@ def test_complex_results_are_named():
             found = library(*given)
             return tuple(t + 0j for t in found) if isinstance(found, tuple) else found + 0j
         score, verdict, _ = evaluate(get(name), answer)
-        assert score == 0 and (verdict.message, verdict.hint) == ("Complex numbers came back.", "Take the real part: .real.")
+        assert score == 0 and verdict.message == "Complex numbers came back."
+        assert verdict.hint == "Take the real part: .real."
 
 
 def test_one_value_in_place_of_several_is_told_so():

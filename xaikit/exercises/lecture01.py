@@ -103,7 +103,7 @@ def _patch_cases(rng):
             maps[best, 0, 1], maps[best, -1, -1] = maps.max() + 2, maps.max() + 1
             maps[second, -1, 0], maps[third, h // 2, -1] = half - 0.03, half - 0.06  # at other borders
             maps[low] -= 2 * half  # negative everywhere,
-            maps[low, -1, 0] = -40.0 * n  # and far from 0
+            maps[low, -1, 0], maps[low, 0, 0] = -40.0 * n, -30.0 * n  # and far from 0
             order = np.argsort(-maps.reshape(n, -1).max(1))[:k]
             means = np.argsort(-maps.mean((1, 2)))[:k]
             if k == 1 or (order != np.sort(order)).any() and (order != means).any():
