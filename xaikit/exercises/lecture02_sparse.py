@@ -29,8 +29,12 @@ def dot_product_test(p, y, filters, switches):
 
 
 def _shrink_cases(rng):
-    return [{"z": rng.normal(0, 2, size=shape), "beta": beta, "note": f"{shape[0]} × {shape[1]} numbers, β = {beta:g}"}
-            for shape, beta in (((4, 5), 2.0), ((1, 7), 0.5), ((6, 3), 4.0))]
+    made = []
+    for shape, beta in (((4, 5), 2.0), ((1, 7), 0.5), ((6, 3), 4.0)):
+        z = rng.normal(0, 2, size=shape)
+        z.flat[:3] = 0.0, 1 / beta, -1 / beta  # the corners
+        made.append({"z": z, "beta": beta, "note": f"{shape[0]} × {shape[1]} numbers, β = {beta:g}"})
+    return made
 
 
 _soft = lambda z, t: np.sign(z) * np.maximum(np.abs(z) - t, 0)  # noqa: E731
@@ -67,6 +71,10 @@ def _unpool_cases(rng):
         switches = inside + block * np.arange(blocks)
         made.append({"pooled": rng.normal(0, 1, size=(n, blocks)) + 0.1, "switches": switches, "size": int(blocks * block),
                      "judge.block": int(block), "note": f"{n} items, {blocks} blocks of {block}"})
+    switches = np.stack([rng.permutation(17)[:4] for _ in range(3)])  # no order, and nothing at the last places
+    switches[0] = np.sort(switches[0])[::-1]
+    made.append({"pooled": rng.normal(0, 1, size=(3, 4)) + 0.1, "switches": switches, "size": 18, "judge.block": 4,
+                 "note": "3 items, 4 values to any of 18 places"})
     return made
 
 
@@ -96,7 +104,11 @@ UNPOOL = formula(
     library=unpool, cases=_unpool_cases, truth=lambda pooled, switches, size, block: _placed(pooled, switches, size),
     axes="(N, size)",
     mistakes=[
-        (_NO_SWITCH, lambda pooled, switches, size, block: _placed(pooled, block * (switches // block), size)),
+        (_NO_SWITCH, lambda pooled, switches, size, block: _placed(pooled, 0 * switches + block * np.arange(pooled.shape[1]), size)),
+        ("The values were placed in rising order of the switches: pooled[n, m] goes to switches[n, m], in whatever order they come.",
+         lambda pooled, switches, size, block: _placed(pooled, np.sort(switches, 1), size)),
+        ("Rows are `size` long, also where no switch names the last places.",
+         lambda pooled, switches, size, block: _placed(pooled, switches, switches.max() + 1)),
         ("The value fills its whole block: only the place of the switch gets it, the others are 0.",
          lambda pooled, switches, size, block: np.repeat(pooled, block, 1)),
         ("The value is spread evenly over its block: that is the transpose of average pooling.",
@@ -120,11 +132,12 @@ UNPOOL = formula(
 
 def _adjoint_cases(rng):
     made = []
-    for n, side, k, h in ((2, 5, 3, 3), (1, 4, 2, 2), (3, 6, 1, 3)):
-        places = k * (side + h - 1) ** 2
+    for n, (height, width), k, (h, w) in ((2, (5, 7), 3, (3, 2)), (1, (6, 4), 2, (2, 3)), (3, (6, 6), 1, (3, 3))):
+        places = k * (height + h - 1) * (width + w - 1)
         switches = np.stack([rng.permutation(places)[:6] for _ in range(n)])
-        made.append({"p": rng.normal(size=(n, 6)), "y": rng.normal(size=(n, side, side)), "filters": rng.normal(size=(k, h, h)),
-                     "switches": switches, "note": f"{n} pictures of {side} × {side}, {k} filters of {h} × {h}"})
+        made.append({"p": rng.normal(size=(n, 6)), "y": rng.normal(size=(n, height, width)),
+                     "filters": rng.normal(size=(k, h, w)), "switches": switches,
+                     "note": f"{n} pictures of {height} × {width}, {k} filters of {h} × {w}"})
     return made
 
 
@@ -146,6 +159,19 @@ def _adjoint(p, y, filters, switches, flip=False, pick=None, normal=False):
     return projected, (painted * y).sum((1, 2)), (p * projected).sum(1)
 
 
+def _columns_first(p, y, filters, switches):
+    """The mistake of counting a map's places column by column."""
+    rows, columns = y.shape[1] + filters.shape[1] - 1, y.shape[2] + filters.shape[2] - 1
+    filter_, place = np.divmod(switches, rows * columns)
+    return _adjoint(p, y, filters, filter_ * rows * columns + place % rows * columns + place // rows)
+
+
+def _unflipped(p, y, filters, switches):
+    """R as a correlation, Rᵀ right."""
+    (back, _, right), left = _adjoint(p, y, filters, switches), _adjoint(p, y, filters[:, ::-1, ::-1], switches)[1]
+    return back, left, right
+
+
 ADJOINT = formula(
     id="2.3", title="R and its transpose", points=2, minutes=10, difficulty=2,
     task="dot_product_test(p, y, filters, switches): Rᵀy, ⟨R p, y⟩ and ⟨p, Rᵀy⟩. p (N, M), y (N, H, W), filters (K, h, w), "
@@ -159,6 +185,8 @@ ADJOINT = formula(
         ("R paints with the filters turned round and Rᵀ agrees with it: the two sides are equal, and both belong to another R. "
          "⊕ is a convolution, conv2d a correlation: flip the filters.",
          lambda p, y, filters, switches: _adjoint(p, y, filters[:, ::-1, ::-1], switches)),
+        ("Your two sides differ, and Rᵀ is right: conv2d is a correlation, so R needs filters.flip(1, 2).", _unflipped),
+        ("The maps lie the other way: the places count along the rows of maps of (H + h − 1, W + w − 1).", _columns_first),
         ("On the way up all pictures were pooled with the first one's switches.",
          lambda p, y, filters, switches: _adjoint(p, y, filters, switches, pick=lambda s: np.broadcast_to(s[:1], s.shape))),
         ("The inner products are averaged: they are sums.",
