@@ -81,18 +81,12 @@ def test_wrong_rules(change, hint):
 
 
 def test_a_rule_that_changes_the_way_up():
-    class Linear(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, z):
-            ctx.save_for_backward(z)
-            return z.clone()
-
-        @staticmethod
-        def backward(ctx, R):
-            return right(ctx.saved_tensors[0], R, Linear.rule)
-
     def answer(rule):
-        Linear.rule = rule
+        class Linear(rules(right)(rule)):
+            @staticmethod
+            def forward(ctx, z):
+                ctx.save_for_backward(z)
+                return z.clone()
         return Linear
     assert verdict("2.4", answer)[1].hint.startswith("The way up")
 
