@@ -9,8 +9,10 @@ from xaikit.exercises.feedback import evaluate
 
 
 def verdict(id, answer):
-    score, found, _ = evaluate(get(id), answer)
-    return score, found
+    """Score and verdict, the same for several seeds."""
+    found = [evaluate(get(id), answer, seed)[:2] for seed in (0, 3, 11, 20)]
+    assert len({(score, verdict.hint) for score, verdict in found}) == 1, found
+    return found[0]
 
 
 # ---- 2.4
@@ -91,6 +93,82 @@ def test_a_rule_that_changes_the_way_up():
     assert verdict("2.4", answer)[1].hint.startswith("The way up")
 
 
+def shared_class(rule):
+    shared_class.rule = rule
+    return rules(lambda z, R, _: right(z, R, shared_class.rule))("")
+
+
+def z_in_the_class(rule):
+    class ReLU(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z):
+            ReLU.z = z
+            return z.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, R):
+            return right(ReLU.z, R, rule)
+    return ReLU
+
+
+def first_z(rule):
+    seen = []
+
+    class ReLU(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z):
+            seen.append(z)
+            return z.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, R):
+            return right(seen[0], R, rule)
+    return ReLU
+
+
+def writes_into_z(rule):
+    class ReLU(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z):
+            ctx.open = (z > 0).float()
+            return z.clamp_(min=0).clone()
+
+        @staticmethod
+        def backward(ctx, R):
+            return right(ctx.open, R, rule)
+    return ReLU
+
+
+def writes_into_R(rule):
+    def change(z, R, rule):
+        if rule != "gradient":
+            R.clamp_(min=0)
+        return R * (z > 0) if rule != "deconvnet" else R
+    return rules(change)(rule)
+
+
+@pytest.mark.parametrize(("answer", "score", "hint"), [
+    (shared_class, 0, "All three functions follow the rule that came last"),
+    (z_in_the_class, 0, "A function that is used twice forgets"), (first_z, 0, "A function that is used twice goes on"),
+    (writes_into_z, 1.5, "The caller still needs z"), (writes_into_R, 1.5, "The caller still needs R"),
+    (lambda rule: rules(lambda z, R, rule: None)(rule), 0, "No gradient came down to this tensor: is a `return` missing"),
+    (lambda rule: type("Rule", (rules(right)(rule),), {"forward": staticmethod(lambda ctx, z: None)}), 0,
+     "Something is None that should be a tensor: is a `return` missing"),
+])
+def test_rules_with_a_state_and_without_a_return(answer, score, hint):
+    got, found = verdict("2.4", answer)
+    assert got == score and found.hint.startswith(hint), found
+
+
+@pytest.mark.parametrize(("answer", "name"), [
+    (lambda rule: torch.nn.Softplus(), "an object of type Softplus"), (lambda rule: rules(right)(rule)(), "an object of type ReLU"), (lambda rule: 3, "an object of type int"),
+    (lambda rule: torch.nn.ReLU, "the class ReLU"),
+])
+def test_what_is_no_rule_is_named(answer, name):
+    score, found = verdict("2.4", answer)
+    assert score == 0 and found.message == f"relu_with returned {name}." and "Return the class itself" in found.hint
+
+
 @pytest.mark.parametrize("answer", [lambda rule: None, lambda rule: 3, lambda z: (), lambda rule: torch.nn.Softplus()])
 def test_no_rules_at_all(answer):
     assert verdict("2.4", answer)[0] == 0
@@ -129,6 +207,32 @@ def by_loops(x, w1, w2, unit):
     return out.tolist()
 
 
+def switched(x, w1, w2, unit, before=False, last=False, square=False, transposed=False, one=False, kept="unit"):
+    """By hand: the switches before the ReLU or after it, the first of equals or the last."""
+    z = F.conv2d(x[None], w1)
+    h, w = z.shape[2] // 2 * 2, z.shape[3] // 2 * 2
+    windows = (z if before else z.relu())[..., :h, :w].unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (1, C, h, w, 4)
+    switch = 3 - windows.flip(4).argmax(4) if last else windows.argmax(4)
+    top = F.conv2d(windows.amax(4).relu(), w2)[0]
+    map_ = top[unit]
+    place = int({"unit": map_, "absolute": map_.abs(), "all": top.amax(0)}[kept].argmax())
+    signal = torch.zeros_like(top)
+    rows = map_.shape[0] if transposed else map_.shape[1]
+    signal[unit, place // rows, place % rows] = 1.0 if one else map_.flatten()[place]
+    below = F.conv_transpose2d(signal[None], w2)[..., None] * F.one_hot(switch, 4)
+    below = below.unflatten(4, (2, 2)).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+    below = F.pad(below, [0, z.shape[3] - w, 0, z.shape[2] - h])
+    found = F.conv_transpose2d(below.relu(), w1)[0]
+    found = found * map_.max() if one else found
+    return found[:, :, :x.shape[1]] if square else found
+
+
+def of_any_map(x, w1, w2, unit):
+    up = F.conv2d(x[None], w1).relu()
+    top = F.conv2d(F.max_pool2d(up, 2), w2)
+    return probe(x, w1, w2, int(top.amax((0, 2, 3)).argmax()))
+
+
 def probe(x, w1, w2, unit, relu="deconvnet", start=True, rectify=True, whole=False, last=False, flip=False, nearest=False, everything=False):
     up = F.conv2d(x[None], w1)
     pooled, switches = F.max_pool2d(up.clamp(min=0), 2, return_indices=True)
@@ -147,7 +251,10 @@ def probe(x, w1, w2, unit, relu="deconvnet", start=True, rectify=True, whole=Fal
     return out.clamp(min=0) if last else out
 
 
-@pytest.mark.parametrize("answer", [by_autograd, by_loops, probe])
+@pytest.mark.parametrize("answer", [by_autograd, by_loops, probe, switched, lambda *given: switched(*given, before=True),
+                                    lambda *given: switched(*given, last=True),
+                                    lambda *given: switched(*given, before=True, last=True),
+                                    lambda *given: switched(*given, one=True)])
 def test_right_projections(answer):
     assert verdict("2.5", answer)[0] == 3
 
@@ -159,8 +266,21 @@ def test_right_projections(answer):
     ({"nearest": True}, "The signal is repeated"), ({"flip": True}, "The filters w1 are not flipped"), ({"last": True}, "The pixels are rectified"),
 ])
 def test_wrong_projections(how, hint):
-    score, found = verdict("2.5", lambda *given: probe(*given, **how))
-    assert score == (1.5 if "start" in how else 0) and found.hint.startswith(hint), found
+    _projects_wrong(lambda *given: probe(*given, **how), hint, 1.5 if "start" in how else 0)
+
+
+@pytest.mark.parametrize(("answer", "hint"), [
+    (lambda *given: switched(*given, kept="absolute"), "The strongest by absolute value"),
+    (lambda *given: switched(*given, kept="all"), "The strongest place of all maps"), (of_any_map, "The strongest place of all maps"),
+    (lambda *given: switched(*given, square=True), ""), (lambda *given: switched(*given, transposed=True), ""),
+])
+def test_answers_for_square_pictures_and_other_places(answer, hint):
+    _projects_wrong(answer, hint)
+
+
+def _projects_wrong(answer, hint, points=0):
+    score, found = verdict("2.5", answer)
+    assert score == points and found.hint.startswith(hint), found
 
 
 # ---- 2.6

@@ -60,7 +60,7 @@ _NO_RULE = "relu_with returned "
 
 
 def _through(answer):
-    """The student's autograd functions put to work on z and −z: what they give, and the signals that come out below.
+    """The student's autograd functions put to work on z and −z: what they give, and the signals that come out.
 
     All three are made before one is used, and all are used before a signal comes back: each must keep its own state.
     """
@@ -93,15 +93,16 @@ def _callable(function):
     if isinstance(function, type) and issubclass(function, torch.autograd.Function):
         return function.apply
     if not callable(function) or isinstance(function, type | torch.nn.Module | torch.autograd.Function):
-        kind = f"the class {function.__name__}" if isinstance(function, type) else f"a {type(function).__name__}"
-        raise TypeError(f"{_NO_RULE}{kind}.")
+        kind, named = ("the class", function) if isinstance(function, type) else ("an object of type", type(function))
+        raise TypeError(f"{_NO_RULE}{kind} {named.__name__}.")
     return function
 
 
 def _judge_rules(case, observed):
     message = text_of(observed, "message")
     if kind_of(observed) == "error" and message.startswith(_NO_RULE):
-        return Verdict(0.0, message, "Return the class itself, derived from torch.autograd.Function: no instance, no module.")
+        hint = "Return the class itself, derived from torch.autograd.Function: no instance, no module."
+        return Verdict(0.0, message, hint)
     return _base.judge(case, observed)
 
 
@@ -120,7 +121,8 @@ def _both(z, R):
 
 def _all_rules(change=lambda z, R, rule: _ruled(z, R, *_RULES[rule]), forward=lambda z: np.maximum(z, 0)):
     """(ways up, ways down) of the three rules for z and −z, the latter by ``change(z, R, rule)``."""
-    return lambda z, R: (np.stack([forward(_both(z, R)[0])] * 3), np.stack([change(*_both(z, R), rule) for rule in _RULES]))
+    return lambda z, R: (np.stack([forward(_both(z, R)[0])] * 3),
+                         np.stack([change(*_both(z, R), rule) for rule in _RULES]))
 
 
 def _but(rule, gate, rectify):
@@ -132,12 +134,14 @@ _base = formula(
     id="2.4", title="Three ReLU rules", points=3, minutes=15, difficulty=3,
     task="relu_with(rule): a torch.autograd.Function whose forward is max(z, 0) and whose backward sends the signal R on by "
          "the rule: 'gradient' R where z > 0, 'deconvnet' max(R, 0), 'guided' max(R, 0) where z > 0; 0 elsewhere.",
-    library=lambda z, R: None, cases=_rule_cases, outputs=("ways up", "ways down (gradient, deconvnet, guided)"), truth=_all_rules(), use=_through,
+    library=lambda z, R: None, cases=_rule_cases, use=_through, truth=_all_rules(),
+    outputs=("ways up", "ways down (gradient, deconvnet, guided)"),
     mistakes=[
         ("The deconvnet does not look at z: it rectifies the signal R itself, R.clamp(min=0), wherever the ReLU was shut or open.",
          _but("deconvnet", True, False)),
         ("All three rules give the gradient: the rule's name is not used in backward.", _all_rules(lambda z, R, rule: (z > 0) * R)),
-        ("All three functions follow the rule that came last: each call of relu_with needs a class with a rule of its own.",
+        ("All three functions follow the rule that came last: each call of relu_with needs a class with a rule of "
+         "its own.",
          _all_rules(lambda z, R, rule: (z > 0) * np.maximum(R, 0))),
         ("A function that is used twice forgets its first z: keep it in ctx, not in the class.",
          _all_rules(lambda z, R, rule: _ruled(np.stack([z[1], z[1]]), R, *_RULES[rule]))),

@@ -21,13 +21,9 @@ def occlusion_map(f, x, size, stride, grey=0.5):
     return torch.as_tensor(f(hidden.flatten(0, 1))).view(len(tops), len(lefts))
 
 
-def _starts(n, size, stride):
-    return list(range(0, n - size + 1, stride))
-
-
-def _hidden(f, x, size, stride, grey=0.5, fill=None, keep=False, pile=False, last=True):
+def _hidden(f, x, size, stride, grey=0.5, fill=None, keep=False, pile=False, end=lambda stride: 1):
     """2.6 in numpy; the arguments after ``grey`` make its mistakes."""
-    tops, lefts = (_starts(n, size, stride) if last else list(range(0, n - size, stride)) for n in x.shape)
+    tops, lefts = (range(0, n - size + end(stride), stride) for n in x.shape)
     pictures, picture = [], x
     for t in tops:
         for left in lefts:
@@ -47,7 +43,9 @@ def _drop(f, x, size, stride, grey=0.5):
 def _picture_cases(rng):
     made = []
     for (h, w), size, stride, grey, note in (((6, 9), 3, 3, 0.5, "6 × 9 pixels, squares side by side"), ((7, 6), 2, 1, 0.5, "overlapping squares"),
-                                             ((5, 8), 2, 3, 0.3, "squares with gaps, another grey"), ((4, 4), 4, 2, 0.5, "one square, as large as the picture")):
+                                             ((5, 8), 2, 3, 0.3, "squares with gaps, another grey"), ((4, 4), 4, 2, 0.5, "one square, as large as the picture"),
+                                             ((7, 9), 3, 3, 0.5, "7 rows: the last is never hidden"),
+                                             ((10, 9), 3, 4, 0.6, "squares that would hang over at the end")):
         made.append({"x": rng.uniform(size=(h, w)), "size": size, "stride": stride, "grey": grey,
                      **functions.random_network(rng, h * w), "note": note})
     return made
@@ -66,7 +64,7 @@ def _observe_map(answer, case):
         points = torch.as_tensor(points)
         if points.dim() < 3 or tuple(points.shape[-2:]) != tuple(x.shape):
             raise ValueError(f"f takes a batch of pictures (N, {x.shape[0]}, {x.shape[1]}), not {tuple(points.shape)}")
-        return f(points.reshape(len(points), -1).to(torch.float32)).detach()
+        return f(points.reshape(len(points), x.numel()).to(torch.float32)).detach()
 
     return call(answer, pictures, x, case["size"], case["stride"], case["grey"])
 
@@ -83,7 +81,10 @@ _map = formula(
         ("grey is an argument: do not write 0.5 into the function.", lambda **case: _hidden(**case, fill=0.5)),
         ("The square is kept and the rest hidden: it should be the other way round.", lambda **case: _hidden(**case, keep=True)),
         ("The squares pile up: begin each picture with a fresh copy, x.clone().", lambda **case: _hidden(**case, pile=True)),
-        ("The last square that fits is missing: range(0, H − size + 1, stride).", lambda **case: _hidden(**case, last=False)),
+        ("The last square that fits is missing: range(0, H − size + 1, stride).", lambda **case: _hidden(**case, end=lambda stride: 0)),
+        ("The last square hangs over the border: range(0, H − size + 1, stride) ends before it.",
+         lambda **case: _hidden(**case, end=lambda stride: stride)),
+        ("Each row of the result is one row of squares: .view(rows, columns).", lambda **case: _hidden(**case).ravel()),
         ("The squares move by one pixel: mind the stride.", lambda f, x, size, stride, grey: _hidden(f, x, size, 1, grey)),
         ("Rows and columns are swapped.", lambda **case: _hidden(**case).T),
         ("The values are in the wrong order: the first axis is the square's top, the second its left edge.",

@@ -104,8 +104,10 @@ UNPOOL = formula(
     library=unpool, cases=_unpool_cases, truth=lambda pooled, switches, size, block: _placed(pooled, switches, size),
     axes="(N, size)",
     mistakes=[
-        (_NO_SWITCH, lambda pooled, switches, size, block: _placed(pooled, 0 * switches + block * np.arange(pooled.shape[1]), size)),
-        ("The values were placed in rising order of the switches: pooled[n, m] goes to switches[n, m], in whatever order they come.",
+        (_NO_SWITCH, lambda pooled, switches, size, block: _placed(
+            pooled, 0 * switches + block * np.arange(pooled.shape[1]), size)),
+        ("The values were placed in rising order of the switches: pooled[n, m] goes to switches[n, m], in whatever "
+         "order they come.",
          lambda pooled, switches, size, block: _placed(pooled, np.sort(switches, 1), size)),
         ("Rows are `size` long, also where no switch names the last places.",
          lambda pooled, switches, size, block: _placed(pooled, switches, switches.max() + 1)),
@@ -168,8 +170,8 @@ def _columns_first(p, y, filters, switches):
 
 def _unflipped(p, y, filters, switches):
     """R as a correlation, Rᵀ right."""
-    (back, _, right), left = _adjoint(p, y, filters, switches), _adjoint(p, y, filters[:, ::-1, ::-1], switches)[1]
-    return back, left, right
+    back, _, right = _adjoint(p, y, filters, switches)
+    return back, _adjoint(p, y, filters[:, ::-1, ::-1], switches)[1], right
 
 
 ADJOINT = formula(
@@ -185,8 +187,10 @@ ADJOINT = formula(
         ("R paints with the filters turned round and Rᵀ agrees with it: the two sides are equal, and both belong to another R. "
          "⊕ is a convolution, conv2d a correlation: flip the filters.",
          lambda p, y, filters, switches: _adjoint(p, y, filters[:, ::-1, ::-1], switches)),
-        ("Your two sides differ, and Rᵀ is right: conv2d is a correlation, so R needs filters.flip(1, 2).", _unflipped),
-        ("The maps lie the other way: the places count along the rows of maps of (H + h − 1, W + w − 1).", _columns_first),
+        ("Your two sides differ, and Rᵀ is right: conv2d is a correlation, so R needs filters.flip(1, 2).",
+         _unflipped),
+        ("The maps lie the other way: the places count along the rows of maps of (H + h − 1, W + w − 1).",
+         _columns_first),
         ("On the way up all pictures were pooled with the first one's switches.",
          lambda p, y, filters, switches: _adjoint(p, y, filters, switches, pick=lambda s: np.broadcast_to(s[:1], s.shape))),
         ("The inner products are averaged: they are sums.",
