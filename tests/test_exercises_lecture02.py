@@ -322,7 +322,41 @@ def looped(f, x, size, stride, grey=0.5, batched=False, off=0, fresh=True, step=
     return sign * (f(x[None]) - out) if sign else out
 
 
-@pytest.mark.parametrize("answer", [by_mask, by_numpy, lambda *given: looped(*given, batched=True)])
+def at(f, x, size, tops, lefts, grey, parts=1):
+    """f with squares at these places; slices end where the picture ends."""
+    hidden = x.repeat(len(tops), len(lefts), 1, 1)
+    for i, top in enumerate(tops):
+        for j, left in enumerate(lefts):
+            hidden[i, j, top:top + size, left:left + size] = grey
+    hidden = hidden.flatten(0, 1)
+    half = len(hidden) // parts
+    found = torch.cat([f(hidden[:half]), f(hidden[half:])]) if parts == 2 else f(hidden)
+    return found.reshape(len(tops), len(lefts))
+
+
+def in_two_halves(f, x, size, stride, grey=0.5):
+    """The first half of one picture is none."""
+    return at(f, x, size, *(range(0, n - size + 1, stride) for n in x.shape), grey, parts=2)
+
+
+def hanging_over(f, x, size, stride, grey=0.5):
+    return at(f, x, size, *(range(0, n - size + stride, stride) for n in x.shape), grey)
+
+
+def rounded(f, x, size, stride, grey=0.5):
+    return at(f, x, size, *([i * stride for i in range(round((n - size) / stride) + 1)] for n in x.shape), grey)
+
+
+def evenly_spaced(f, x, size, stride, grey=0.5):
+    places = [np.linspace(0, n - size, -((size - n) // stride) + 1).round().astype(int).tolist() for n in x.shape]
+    return at(f, x, size, *places, grey)
+
+
+def unbatched(f, x, size, stride, grey=0.5):
+    return f(x).reshape(1, 1)
+
+
+@pytest.mark.parametrize("answer", [by_mask, by_numpy, lambda *given: looped(*given, batched=True), in_two_halves])
 def test_right_maps(answer):
     assert verdict("2.6", answer)[0] == 2
 
@@ -337,6 +371,11 @@ def test_right_maps(answer):
     (lambda f, x, size, stride, grey: by_mask(f, x, size, stride, 0.5), 0, "grey is an argument"),
     (lambda f, x, size, stride, grey: by_mask(f, x, size, 1, grey), 0, "The squares move by one pixel"),
     (lambda *given: by_mask(*given).T, 0, "Rows and columns are swapped"),
+    (hanging_over, 0, "The last square hangs over"), (rounded, 0, "The last square hangs over"),
+    (evenly_spaced, 0, "The last square hangs over"),
+    (lambda *given: by_mask(*given).flatten(), 0, "Each row of the result is one row of squares"),
+    (unbatched, 0, "Mind the shape: f maps pictures (N, H, W) to (N,)"),
+    (lambda *given: by_mask(*given) + 0j, 0, "Take the real part"),
     (lambda *given: by_mask(*given).T.reshape(by_mask(*given).shape), 0, ""),
 ])
 def test_wrong_maps(answer, score, words):

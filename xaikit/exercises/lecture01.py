@@ -255,8 +255,8 @@ EXERCISES = [
     formula(
         id="1.3", title="One step of norm-constrained ascent", points=2, minutes=8, difficulty=2,
         task="Write `ascent_step(f, x, rho, eta)`: with g the gradient of f at a row of `x` (N, D), return "
-             "ρ · (x + η g/‖g‖) / ‖x + η g/‖g‖‖ for every row, (N, D). f maps (N, D) to (N,), each row by "
-             "itself.",
+             "ρ · (x + η g/‖g‖) / ‖x + η g/‖g‖‖ for every row, a float tensor (N, D). f maps (N, D) to (N,), "
+             "each row by itself.",
         library=ascent_step, cases=_ascent_cases, truth=_ascent, axes="(N, D)", use=_step_on,
         mistakes=[
             ("That went downhill: add the gradient.", partial(_ascent, sign=-1)),

@@ -82,7 +82,7 @@ _map = formula(
         ("The square is kept and the rest hidden: it should be the other way round.", lambda **case: _hidden(**case, keep=True)),
         ("The squares pile up: begin each picture with a fresh copy, x.clone().", lambda **case: _hidden(**case, pile=True)),
         ("The last square that fits is missing: range(0, H − size + 1, stride).", lambda **case: _hidden(**case, end=lambda stride: 0)),
-        ("The last square hangs over the border: range(0, H − size + 1, stride) ends before it.",
+        ("The last square hangs over the border, or was moved to fit: range(0, H − size + 1, stride) ends before it.",
          lambda **case: _hidden(**case, end=lambda stride: stride)),
         ("Each row of the result is one row of squares: .view(rows, columns).", lambda **case: _hidden(**case).ravel()),
         ("The squares move by one pixel: mind the stride.", lambda f, x, size, stride, grey: _hidden(f, x, size, 1, grey)),
