@@ -25,18 +25,49 @@ def _norm():
     return float(_digits()[1].flatten(1).norm(dim=1).mean())
 
 
-@claim("01", "Erhan, Bengio, Courville, Vincent 2009, sec. 5, asked of a convolutional ReLU network",
-       "activation maximisation of a unit ends at one picture from all starts", "found for SDAE and DBN units")
-def _one_answer_here():
+@functools.cache
+def _agreement(network, layer):
     import torch
 
     from .. import features
 
-    found, units = {}, torch.arange(8).repeat_interleave(5)
-    for layer, name in (("features.0", "the first layer"), ("features.6", "the third"), ("head", "class scores")):
-        x = features.maximize(_digits()[0], features.neuron(layer, units), _PIXELS, n=40, steps=48, norm=_norm()).images
-        found[name] = float(features.agreement(x.view(8, 5, -1)).mean())
-    return ("mean cosine between five answers: " + ", ".join(f"{name} {v:.2f}" for name, v in found.items()),
+    units = torch.arange(6).repeat_interleave(4)
+    x = features.maximize(network, features.neuron(layer, units), _PIXELS, n=24, steps=32, norm=_norm()).images
+    return float(features.agreement(x.view(6, 4, -1)).mean())
+
+
+@functools.cache
+def _class_pictures(network, name):
+    """Pictures of the ten digits: of the objective features.``name``."""
+    import torch
+
+    from .. import features
+
+    objective = getattr(features, name)(torch.arange(10))
+    return features.maximize(network, objective, _PIXELS, n=10, steps=48, norm=_norm()).images
+
+
+@functools.cache
+def _grain_of(network, way):
+    import torch
+
+    from .. import features
+
+    options = {"blur": {"blur": 1.0}, "Fourier": {"parameters": features.Fourier()},
+               "shift, turn, scale": {"jitter": 6, "rotate": 10.0, "scale": 0.1}}.get(way, {})
+    objective = features.logit(torch.tensor([1, 2]))
+    if way == "total variation":
+        objective = objective - 0.01 * features.variation()
+    x = features.maximize(network, objective, (3, 64, 64), n=2, steps=32, bounds=(0, 1), **options).images
+    return float(features.fast_share(x).mean())
+
+
+@claim("01", "Erhan, Bengio, Courville, Vincent 2009, sec. 5, asked of a convolutional ReLU network",
+       "activation maximisation of a unit ends at one picture from all starts", "found for SDAE and DBN units")
+def _one_answer_here():
+    layers = {"the first layer": "features.0", "the third": "features.6", "class scores": "head"}
+    found = {name: _agreement(_digits()[0], layer) for name, layer in layers.items()}
+    return ("mean cosine between four answers, six units each: " + ", ".join(f"{name} {v:.2f}" for name, v in found.items()),
             min(found.values()) > 0.95)
 
 
@@ -62,13 +93,10 @@ def _above_the_best():
 def _score_and_share():
     import torch
 
-    from .. import features
-
     network, ten, own, rival, recognised = _digits()[0], torch.arange(10), {}, {}, {}
-    for name, objective in (("score", features.logit(ten)), ("share", features.probability(ten))):
-        x = features.maximize(network, objective, _PIXELS, n=10, steps=48, norm=_norm()).images
+    for name, objective in (("score", "logit"), ("share", "probability")):
         with torch.no_grad():
-            scores = network(x)
+            scores = network(_class_pictures(network, objective))
         own[name] = float(scores[ten, ten].mean())
         rival[name] = float(scores.scatter(1, ten[:, None], -torch.inf).amax(1).mean())
         recognised[name] = float((scores.argmax(1) == ten).float().mean())
@@ -102,15 +130,8 @@ def _saliency():
        "frequency penalisation, transformation robustness and preconditioning each lower high frequencies",
        "shown in pictures, no number")
 def _grain():
-    import torch
-
-    from .. import features
-
-    network, four, found = _scenes()[0], torch.arange(4), {}
-    for name, more in {"none": {}, "total variation": {}, "blur": {"blur": 1.0}, "Fourier": {"parameters": features.Fourier()},
-                       "shift, turn, scale": {"jitter": 6, "rotate": 10.0, "scale": 0.1}}.items():
-        objective = features.logit(four) - 0.01 * features.variation() if name == "total variation" else features.logit(four)
-        x = features.maximize(network, objective, (3, 64, 64), n=4, every=48, steps=48, bounds=(0, 1), **more).images
-        found[name] = float(features.fast_share(x).mean())
-    return ("share of energy above half the Nyquist frequency: " + ", ".join(f"{k} {v:.2f}" for k, v in found.items()),
+    ways = ("none", "total variation", "blur", "Fourier", "shift, turn, scale")
+    found = {way: _grain_of(_scenes()[0], way) for way in ways}
+    return ("share of energy above half the Nyquist frequency (two classes, 32 steps): "
+            + ", ".join(f"{k} {v:.2f}" for k, v in found.items()),
             max(v for k, v in found.items() if k != "none") < 0.75 * found["none"])

@@ -34,7 +34,7 @@ def _views():
     from .. import features
 
     net = _network("digits-dbn")
-    samples = features.sample_unit(net, range(net.widths[-1]), chains=24, steps=60)
+    samples = features.sample_unit(net, range(net.widths[-1]), chains=16, steps=40)
     return samples, samples.mean(1), _maxima("digits-dbn", 1, net.widths[-1])[:, 0], features.linear_combination(net)
 
 

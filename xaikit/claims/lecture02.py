@@ -10,7 +10,7 @@ _PAPER = "Zeiler, Fergus 2014"
 def _scenes():
     from .. import data, zoo
 
-    return zoo.load("scenes-cnn"), data.scenes(200, seed=2)
+    return zoo.load("scenes-cnn"), data.scenes(300, seed=2)  # those of the notebook
 
 
 def _likeness(found):
@@ -103,15 +103,17 @@ def _sharper():
 
 @claim("02", "Mahendran, Vedaldi 2016", "the more a rule cuts, the less its picture depends on the unit that is asked", "figure 5, by eye")
 def _who_is_asked():
-    import torch
-
     from .. import features
 
     net, scenes = _scenes()
-    pictures = scenes.images[scenes.labels == 3][:3, None]
-    like = {r: sum(_likeness(features.deconvnet_probe(net, "features.13", torch.arange(24), x.expand(24, -1, -1, -1), relu=r)) for x in pictures) / 3
-            for r in ("gradient", "deconvnet", "guided")}
-    return ("likeness (size of the cosine) of 24 units' projections of one picture: " + ", ".join(f"{r} {v:.2f}" for r, v in like.items())), \
+    pictures, like = scenes.images[scenes.labels == 3][:3, None], dict.fromkeys(("gradient", "deconvnet", "guided"), 0.0)
+    for x in pictures:
+        maps = features.responses(net, "features.10", x)[0]
+        place = divmod(int((maps > 0).sum(0).argmax()), maps.shape[2])  # where most units are active: one field for all
+        units = (maps[:, place[0], place[1]] > 0).nonzero()[:, 0]
+        for r in like:
+            like[r] += _likeness(features.deconvnet_probe(net, "features.10", units, x.expand(len(units), -1, -1, -1), place, r)) / len(pictures)
+    return ("likeness (size of the cosine) of block 4's projections from one place of a picture: " + ", ".join(f"{r} {v:.2f}" for r, v in like.items())), \
         like["gradient"] < like["deconvnet"] < like["guided"]
 
 
@@ -178,7 +180,7 @@ def _occlusion():
 
     net, scenes = _scenes()
     hit, chance = 0, 0.0
-    rows = (scenes.labels > 0).nonzero()[:20, 0].tolist()
+    rows = (scenes.labels > 0).nonzero()[:30, 0].tolist()
     for n in rows:
         there = scenes.masks[n, [scenes.mask_names.index(p) for p in ("wall", "roof", "door", "window", "trunk", "crown")]].any(0)
         found = features.occlusion_maps(net, scenes.images[n:n + 1], "features.13", int(scenes.labels[n]), 14, 8)
@@ -187,37 +189,35 @@ def _occlusion():
     return f"the costliest square touches house or trees in {hit} of {len(rows)} scenes; a square at random in {chance:.0%}", hit / len(rows) > chance + 0.25
 
 
-@functools.cache
-def _deltas():
-    """{part: (Δ in block 4, in block 5)}, features averaged over places."""
-    import torch
+def _deltas(block):
+    """Δ of the features averaged over places, by kind of hidden place: a DataFrame[delta, error]."""
+    from ..features.parts import hidden_parts
 
-    from .. import features
+    table = hidden_parts()
+    mine = table[(table.block == block) & (table.features == "averaged over places")]
+    return mine.set_index("hidden")[["delta", "error"]]
 
-    net, scenes = _scenes()
-    masks = {n: scenes.masks[:, i] for i, n in enumerate(scenes.mask_names)}
-    rows = ((masks["door"].flatten(1).sum(1) >= 12) & (masks["roof"].flatten(1).sum(1) >= 40)).nonzero()[:40, 0]
-    pixel, generator = torch.arange(64.0), torch.Generator().manual_seed(0)
-    house = sum(masks[p][rows] for p in ("wall", "roof", "door", "window")).flatten(1).float()
-    drawn = torch.multinomial(house, 1, generator=generator)[:, 0]
-    spots = {"random, on the house": torch.stack([drawn // 64, drawn % 64], 1).float(), "random, anywhere": torch.rand(len(rows), 2, generator=generator) * 64}
-    for part in ("door", "roof"):
-        m = masks[part][rows].float()
-        spots[part] = torch.stack([(m * pixel[:, None]).sum((1, 2)), (m * pixel).sum((1, 2))], 1) / m.sum((1, 2))[:, None]
-    found = {n: features.feature_changes(net, ("features.10", "features.13"), scenes.images[rows], c, 10) for n, c in spots.items()}
-    return {n: [features.inconsistency(e.mean((2, 3))) for e in by.values()] for n, by in found.items()}
+
+def _lower(found, part, control):
+    """Whether a part's Δ lies below a control's by more than two standard errors of the difference."""
+    a, b = found.loc[part], found.loc[control]
+    return bool(a.delta + 2 * (a.error**2 + b.error**2) ** 0.5 < b.delta)
+
+
+_PARTS, _CONTROL = ("door", "left window", "roof"), "random, on the house"
 
 
 @claim("02", f"{_PAPER}, sec. 4.3", "hiding the same part changes features alike, hiding random parts does not (layer 5)", "Δ 0.07 (eyes, nose) against 0.11 (random)")
 def _correspondence():
-    found = {n: rows[0] for n, rows in _deltas().items()}
-    parts = max(found["door"], found["roof"])
-    return "block 4, averaged over places: Δ " + ", ".join(f"{n} {m:.2f}" for n, (m, _) in found.items()), \
-        all(parts[0] + 2 * (parts[1] + e) < m for n, (m, e) in found.items() if n.startswith("random"))
+    found = _deltas("block 4")
+    told = [part for part in _PARTS if _lower(found, part, _CONTROL)]
+    return ("block 4, averaged over places: Δ " + ", ".join(f"{n} {v:.2f}" for n, v in found.delta.items()) +
+            f"; told from a random place of the house: {', '.join(told) or 'none'}, {len(told)} of 3"), len(told) == 3
 
 
 @claim("02", f"{_PAPER}, sec. 4.3", "in the uppermost layer parts and random places no longer differ (layer 7)", "Δ 0.07–0.09 for all")
 def _uppermost():
-    found = {n: rows[1] for n, rows in _deltas().items()}
-    values = [found[n][0] for n in found]
-    return "block 5: Δ " + ", ".join(f"{n} {m:.2f}" for n, (m, _) in found.items()), max(values) - min(values) < 0.05
+    found = _deltas("block 5 (last)")
+    told = [part for part in _PARTS if _lower(found, part, _CONTROL)]
+    return ("block 5: Δ " + ", ".join(f"{n} {v:.2f}" for n, v in found.delta.items()) +
+            f"; told from a random place of the house: {', '.join(told) or 'none'}, {len(told)} of 3"), not told
