@@ -33,6 +33,20 @@ def test_one_value(answer, points, hint):
     assert score == points and verdict.hint.startswith(hint) and (verdict.status == "right") == (points == 2)
 
 
+def test_an_answer_may_be_put_to_another_use():
+    called_twice = formula(id="1.94", library=scale, truth=lambda x, k: k * k * x, axes="(N, D)",
+                           cases=lambda rng: [{"x": rng.normal(size=(3, 2)), "k": 2.5}],
+                           use=lambda answer: lambda x, k: answer(answer(x, k), k), **TEXTS)
+    assert evaluate(called_twice, scale)[0] == 2 and evaluate(called_twice, lambda x, k: k * k * x)[0] == 0
+
+
+@pytest.mark.parametrize("exercise", ["one value", "several values"])
+def test_complex_results_are_named(exercise):
+    one, answer = (SCALE, lambda x, k: k * x + 0j) if exercise == "one value" else (BOTH, lambda x: (x.sum(1) + 0j, x))
+    score, verdict, _ = evaluate(one, answer)
+    assert score == 0 and verdict.hint == "Take the real part: .real." and verdict.came == "complex Tensor"
+
+
 def both(x):
     return x.sum(1), x
 
