@@ -31,7 +31,14 @@ RIGHT = {
         a.twins_nested_with_linears_in_a_row,
     ],
     "4.6": [a.bent_two_legs, a.bent_in_numpy, a.bent_fourth_root, a.bent_masks],
-    "4.7": [a.ig_batch, a.quick_functional, a.quick_with_a_look_at_x, a.quick_vmap, a.quick_forward_mode],
+    "4.7": [
+        a.ig_batch,
+        a.quick_functional,
+        a.quick_with_a_look_at_x,
+        a.quick_vmap,
+        a.quick_forward_mode,
+        a.quick_interleaved,
+    ],
 }
 
 WRONG = [  # id, answer, the start of the hint that it must trigger, points that remain
@@ -123,6 +130,7 @@ WRONG = [  # id, answer, the start of the hint that it must trigger, points that
     ("4.6", a.bent_both_sides, "The path bends to both sides", 0),
     ("4.6", a.bent_hardly, "The path bends too little", 0),
     ("4.6", a.bent_does_not_arrive, "The path starts well and does not end at x", 0),
+    ("4.7", a.quick_paired, "Not every row meets every step", 0.5),
     ("4.7", a.quick_loop, "One call for each step", 0),
     ("4.7", a.quick_row_by_row, "One call for each row", 0),
     ("4.7", a.quick_numpy_differences, "Make one tensor of all points", 0),

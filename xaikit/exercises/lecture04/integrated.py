@@ -66,6 +66,16 @@ def quick_cases(seed):
             "four rows, 5 steps",
             oracle="f",
         ),
+        Case(  # rows and steps share a factor: only here do the pairs (i mod N, i mod m) miss some
+            {"x": _draw(rng, 4, 2), "baseline": _draw(rng, 4, 2), "steps": 8, **_random_polynomial(rng, 2)},
+            "four rows, 8 steps",
+            oracle="f",
+        ),
+        Case(
+            {"x": _draw(rng, 3, 2), "baseline": _draw(rng, 3, 2), "steps": 3, **_random_polynomial(rng, 2)},
+            "as many steps as rows",
+            oracle="f",
+        ),
         Case(
             {
                 "x": _draw(rng, 3, 5),
@@ -102,6 +112,8 @@ def _integrated_mistakes(case):
     fine = _average(case, functions.midpoints(1000), b, way)[0]
     none = "The baseline is forgotten: the path is x′ + α(x − x′), from the baseline to x."
     mixed = each.reshape(len(x), m, -1).mean(1) if len(x) > 1 else mean
+    i = np.arange(len(x) * m)  # α₁ … αₘ repeated beside rows repeated: row i mod N meets α of i mod m only
+    paired = each[i % m, i % len(x)].reshape(m, *x.shape).mean(0)
     unused = "The argument steps is not used, or not as the number of midpoints."
     shifted = "Off by one: (k − ½)/m goes with k = 1 … m, and (k + ½)/m with k = 0 … m − 1."
     first = np.zeros_like(x)
@@ -164,6 +176,12 @@ def _integrated_mistakes(case):
             "Steps and rows are mixed up: after (steps, N, D) → (steps·N, D), go back to (steps, N, D) and"
             " average over axis 0.",
             way * mixed,
+            0.25,
+        ),
+        (
+            "Not every row meets every step: where the rows come one after the other and again, each α stands"
+            " N times in a row (repeat_interleave, or alpha[:, None, None]).",
+            way * paired,
             0.25,
         ),
         (unused, way * fine, 0.5),
