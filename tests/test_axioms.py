@@ -93,8 +93,18 @@ def test_the_slides_networks_by_hand():
 
 def test_the_function_of_theorem_one():
     f = families.TheoremOne(0.25, 0.75)
-    x = torch.tensor([[0.2, 0.9], [0.9, 0.2], [0.5, 0.6], [0.6, 0.5], [0.8, 0.4]], dtype=F64)
-    assert torch.allclose(f(x)[:, 0], torch.tensor([0, 0, 0.25 * 0.35, 0.25 * 0.35, 0.25], dtype=F64))
+    x = torch.tensor([[0.2, 0.9], [0.9, 0.2], [0.5, 0.6], [0.6, 0.5], [0.8, 0.4], [0.8, 0.9]], dtype=F64)
+    expected = [0, 0, 0.25 * 0.35, 0.25 * 0.35, 0.5 * 0.15, 0.25]
+    assert torch.allclose(f(x)[:, 0], torch.tensor(expected, dtype=F64))
+
+
+def test_theorem_one_on_paths_that_wait():
+    """Where the leader reaches b and waits, too: complete, and unequal credit."""
+    f, x = families.TheoremOne(0.0, 1.0), torch.ones(1, 2, dtype=F64)
+    for turn in ([1.0, 0.0], [0.0, 1.0]):
+        path = torch.tensor([[[0.0, 0.0]], [turn], [[1.0, 1.0]]], dtype=F64)
+        credit = attribution.path_gradients(f, x, 0, path=path, steps=64)
+        assert torch.allclose(credit, 1 - torch.tensor([turn], dtype=F64))
 
 
 # the table ----------------------------------------------------------------------------------------

@@ -75,11 +75,15 @@ def vanishing(x):
 
 
 def sensitivity(x1, x2):
-    """Section 2: f along x₂ at this x₁, and the credit that each method gives to x₁ and x₂."""
+    """Section 2: f along x₂ at this x₁, and the credit that each method gives to x₁ and x₂, baseline (x₁, 0)."""
     board, model = Canvas(940, 400), Difference()
     chart = Chart(board, (60, 56, 300, 270), (0, 3), (0, 2.1), "x₂", "f(x₁, x₂)", range(4), (0, 0.5, 1, 1.5, 2),
                   title=f"f along x₂, at x₁ = {number(x1)}")
     along = np.linspace(0, 3, 301)
+    # x and baseline differ in x₂ alone: only then does sensitivity (a) say anything
+    start = torch.tensor([[x1, 0.0]], dtype=torch.float64)
+    given = {"integrated_gradients": {"steps": 1000, "baseline": start}, "deep_lift": {"baseline": start},
+             "lrp_epsilon": {"bias": "excluded"}}
     value, before = max(max(x1, 0) - 1 - max(x2, 0), 0), max(max(x1, 0) - 1, 0)
     chart.lines((along, np.maximum(x1 - 1 - along, 0), BLUE, 2.5))
     chart.dot(x2, value, ORANGE, 6)
@@ -88,8 +92,7 @@ def sensitivity(x1, x2):
     board.text(530, 16, "credit of x₁", 12, bold=True)
     board.text(730, 16, "credit of x₂", 12, bold=True)
     for i, (name, label) in enumerate(_NAMES.items()):
-        options = {"integrated_gradients": {"steps": 1000}, "lrp_epsilon": {"bias": "excluded"}}.get(name, {})
-        first, second = credit(name, model, [x1, x2], **options)
+        first, second = credit(name, model, [x1, x2], **given.get(name, {}))
         top = 44 + 42 * i
         missed = before != value and abs(second) < 1e-9
         if missed:
@@ -169,8 +172,8 @@ def demos():
              "gradient × input and integrated gradients give to x.", 900),
         Demo("04/sensitivity", "04", "Sensitivity(a): deconvnet and guided backprop miss x₂", sensitivity,
              {"x1": Slider(0.0, 3.0, 3.0, step=0.05, label="x₁"), "x2": Slider(0.0, 3.0, 1.0, step=0.05, label="x₂")},
-             "f(x₁,x₂) = ReLU(ReLU(x₁) − 1 − ReLU(x₂)), baseline (0, 0). A shaded row gives x₂ nothing although x₂ "
-             "changed the output.",
+             "f(x₁,x₂) = ReLU(ReLU(x₁) − 1 − ReLU(x₂)), baseline (x₁, 0): x₂ alone moves. A shaded row gives x₂ "
+             "nothing although x₂ changed the output. (LRP knows no baseline: it shares out f(x).)",
              "The output as x₂ grows, beside bars of the credit that seven methods give to x₁ and to x₂; deconvnet and "
              "guided backprop give x₂ nothing.", 940),
         Demo("04/paths", "04", "Every path is complete, only the straight one is fair", paths,

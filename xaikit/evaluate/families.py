@@ -57,8 +57,9 @@ def slides_pair(shift=1.0, weight=((1, 0), (0, 1)), bias=(0, 0)):
 
 
 class TheoremOne(nn.Module):
-    """The function in the proof of theorem 1, (N, 2) → (N, 1): 0 if min ≤ a, (b − a)² if max ≥ b, else (x₁ −
-    a)(x₂ − a).
+    """The function in the proof of theorem 1, (N, 2) → (N, 1): (x₁ − a)(x₂ − a), both clipped to [a, b]; symmetric.
+
+    The paper's own (appendix A) is equal where min ≤ a and in the square, but (b − a)² wherever max ≥ b, a jump.
     """
 
     def __init__(self, a, b):
@@ -66,12 +67,7 @@ class TheoremOne(nn.Module):
         self.a, self.b = a, b
 
     def forward(self, x):
-        low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
-        product = (x - self.a).prod(1, keepdim=True)
-        top = torch.full_like(product, (self.b - self.a) ** 2)
-        return torch.where(
-            low <= self.a, torch.zeros_like(product), torch.where(high >= self.b, top, product)
-        )
+        return (x.clamp(self.a, self.b) - self.a).prod(1, keepdim=True)
 
 
 # Random networks, and others made from them -------------------------------------------------------
