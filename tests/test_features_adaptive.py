@@ -66,6 +66,9 @@ def test_inference_lowers_its_cost_and_the_switches_settle():
     layer = adaptive.infer(y, [f], lam=1.0, steps=150, z=start)
     h = layer.history
     assert h.objective.iloc[-1] < 0.9 * h.objective.iloc[0]
+    moved = adaptive.infer(y, [f], lam=1.0, steps=1, z=start).switches.index != pool(start)[1].index
+    held = adaptive.infer(y, [f], lam=1.0, steps=1, z=start).pooled != 0
+    assert h.moved[0] == pytest.approx(float(moved[held].float().mean())), "step 1 is counted from the switches of the start"
     assert h.moved[1:4].max() > 0.005 and h.moved.iloc[-10:].mean() < 0.3 * h.moved[1:4].mean()
     assert torch.equal(unpool(layer.pooled, layer.switches), layer.maps), "one entry of every block is left"
     torch.testing.assert_close(layer.picture, paint(layer.maps, [f]), atol=1e-4, rtol=0)
@@ -98,6 +101,8 @@ def test_strongest_activations_add_up_and_fields_are_large_enough():
     z = rand(2, 3, 9, 9, seed=3) * (rand(2, 3, 9, 9, seed=4) > 2)
     layer = adaptive.Layer(z, None, None, paint(z, [f1, f2], [s]), None)
     pictures, table = adaptive.strongest(layer, [f1, f2], [s], count=1000, item=1)
+    mine, of_one = adaptive.strongest(layer, [f1, f2], [s], count=1000, item=1, unit=int(table["map"][0]))
+    assert of_one.equals(table[table["map"] == table["map"][0]].reset_index(drop=True)) and torch.equal(mine[0], pictures[0])
     assert len(pictures) == int((z[1] != 0).sum()) == len(table)
     torch.testing.assert_close(pictures.sum(0), layer.picture[1], atol=1e-4, rtol=1e-4)
     assert table.value.abs().is_monotonic_decreasing

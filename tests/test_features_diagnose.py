@@ -123,8 +123,30 @@ def test_inconsistency_is_the_papers_sum_over_pairs():
     pairs = [(signs[i] != signs[j]).float().mean().item() for i in range(6) for j in range(6) if i != j]
     assert features.inconsistency(changes)[0] == pytest.approx(sum(pairs) / len(pairs))
     assert features.inconsistency(changes[:1].expand(5, -1, -1))[0] == 0
-    with pytest.raises(ValueError, match="two at least"):
-        features.inconsistency(changes[:1])
+    # the error is the jackknife's: leave out one image after the other
+    without = torch.tensor([features.inconsistency(changes[torch.arange(6) != i])[0] for i in range(6)])
+    assert features.inconsistency(changes)[1] == pytest.approx(float((5 / 6 * (without - without.mean()).square().sum()).sqrt()), rel=1e-5)
+    for few in (1, 2):
+        with pytest.raises(ValueError, match="two at least"):
+            features.inconsistency(changes[:few])
+
+
+def test_the_places_that_are_hidden_lie_on_what_they_are_called_after():
+    images, places = features.parts.house_places(60)
+    scenes = data.scenes(60, seed=2)
+    masks = {name: scenes.masks[:, i] for i, name in enumerate(scenes.mask_names)}
+    rows = [int((scenes.images == x).flatten(1).all(1).nonzero()[0]) for x in images]
+    assert 10 <= len(rows) < 60 and all(masks["door"][n].sum() >= 12 and masks["window"][n].sum() >= 12 for n in rows)
+
+    def share(kind, *names):
+        """of the centres of a kind, the share that lies on one of the parts"""
+        at = places[kind].round().long()
+        return sum(bool(any(masks[name][n, r, c] for name in names)) for n, (r, c) in zip(rows, at.tolist(), strict=True)) / len(rows)
+
+    assert share("door", "door") > 0.9 and share("roof", "roof") > 0.9 and share("left window", "window") > 0.6
+    assert share("random, on the house", "wall", "roof", "door", "window") == 1 and share("random, anywhere", "door", "window") < 0.3
+    both = [n for n, row in enumerate(rows) if places["left window"][n, 1] < features.parts.middle(masks["window"][row:row + 1])[0, 1] - 2]
+    assert both, "of two windows the left one"
 
 
 def test_changes_are_differences_and_zero_where_nothing_reaches():

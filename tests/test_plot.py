@@ -141,3 +141,16 @@ def test_alt_text_reaches_the_page():
         assert "alt" not in shell.display_formatter.format(other)[1].get("image/png", {})
     finally:
         InteractiveShell.clear_instance()
+
+
+def test_a_map_of_squares_stands_where_their_middles_were():
+    """Squares of 6 at 0, 4, 8 of a picture of 14 × 14: their middles are pixels 2.5, 6.5, 10.5."""
+    mask = torch.zeros(14, 14, dtype=torch.bool)
+    mask[3:8, 5:9] = True
+    corners = torch.tensor([0, 4, 8])
+    for ax in (plot.levels(torch.rand(3, 3), at=(corners, corners, 6), over=mask),
+               plot.classes(torch.zeros(3, 3, dtype=torch.long), ["a"], at=(corners, corners, 6), over=mask)):
+        assert list(ax.images[0].get_extent()) == [0.5, 12.5, 12.5, 0.5]
+        assert ax.get_xlim() == (-0.5, 13.5) and ax.get_ylim() == (13.5, -0.5)
+    with pytest.raises(ValueError, match="evenly spaced"):
+        plot.levels(torch.rand(3, 3), at=(torch.tensor([0, 4, 7]), corners, 6))

@@ -60,16 +60,35 @@ from xaikit.source import show_source
 #
 # where $F$ is the convolution with all filters, written as a matrix. Then take turns, while $\beta$ grows:
 #
-# * **x sub-problem**, one number at a time: $\min_x \frac\beta2(z-x)^2+|x|^p$. For $p=1$ it is *shrinkage*,
-#   $x=\max(|z|-\frac1\beta,0)\,\mathrm{sign}(z)$: on each side of 0 the penalty is a straight line, so each side is a linear
-#   equation. For other $p$ there is no formula, and a table is made once. With $s=\beta^{-1/(2-p)}$ the problem for any
-#   $\beta$ is that for $\beta=1$ with $z/s$ in place of $z$, so that one table serves all.
+# * **x sub-problem**, one number at a time: $\min_x \frac\beta2(z-x)^2+|x|^p$. For $p=1$ the answer, *shrinkage*, is
+#   short (exercise 2.1). For general $p$ there is no formula (for ½ and ⅔ a cubic and a quartic equation can be solved;
+#   Krishnan and Fergus 2009). A table does for every $p$, and is made once: with $s=\beta^{-1/(2-p)}$ the problem for any
+#   $\beta$ is that for $\beta=1$ with $z/s$ in place of $z$.
 # * **z sub-problem**, all maps at once: $(\lambda F^\top F+\beta)z=\lambda F^\top y+\beta x$. The filters compete for the picture. That is a huge
 #   system with one unknown for each entry of $z$; but $z=x+F^\top(FF^\top+\frac\beta\lambda)^{-1}(y-Fx)$ is the same, and needs a
 #   system with one unknown per *pixel*. Conjugate gradients solve it.
 #
-# Two other ways take a gradient step and then shrink: **ISTA**, $z\leftarrow\mathrm{shrink}\big(z-\tfrac1LF^\top(Fz-y)\big)$ with
-# threshold $\tfrac1{\lambda L}$, $L=\|F^\top F\|$; and **FISTA**, the same with momentum.
+# Two other ways take a gradient step and then shrink: **ISTA**, $z\leftarrow\mathrm{shrink}\big(z-\tfrac1LF^\top(Fz-y)\big)$, the
+# x sub-problem's solution with $\beta=\lambda L$, $L=\|F^\top F\|$; and **FISTA**, the same with momentum.
+
+# %% [markdown]
+# ### Exercise 2.1 — shrinkage ★★☆ · 10 min · 2 points
+#
+# Write `shrink(z, beta)`: for every entry of `z` the $x$ that minimises $\frac\beta2(z-x)^2+|x|$. Derive it first: set the derivative to zero for
+# $x>0$, then for $x<0$. When is neither possible? And why does the same path not lead to a formula for $|x|^{0.8}$?
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-2.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def shrink(z, beta):
+    """argmin over x of β/2 (z − x)² + |x|, entry by entry.  z: (N, D) → (N, D)"""
+    ### BEGIN SOLUTION
+    # x > 0: β (x − z) + 1 = 0; x < 0: β (x − z) − 1 = 0; neither fits where |z| ≤ 1/β, and x = 0 is left
+    return (z.abs() - 1 / beta).clamp_min(0) * z.sign()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-2.1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("2.1", shrink)
 
 # %%
 show_source(features.shrink)
@@ -84,25 +103,6 @@ ax = plot.curves({f"p = {p:g}": features.shrink(zs, 1.0, p) for p in (1.0, 0.8, 
                  xlabel="z", ylabel="x", title="the x that minimises ½ (z − x)² + |x|ᵖ")
 plot.describe(ax, "x against z: zero around the middle for all p; for p = 1 then parallel to the diagonal, for smaller p "
                   "after a jump closer and closer to the diagonal.")
-
-# %% [markdown]
-# ### Exercise 2.1 — shrinkage ★★☆ · 10 min · 2 points
-#
-# Write `shrink(z, beta)`: for every entry of `z` the $x$ that minimises $\frac\beta2(z-x)^2+|x|$. Derive it first: set the derivative to zero for
-# $x>0$, then for $x<0$. When is neither possible? And why does the same path not lead to a formula for $|x|^{1/2}$?
-
-
-# %% nbgrader={"grade": false, "grade_id": "answer-2.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def shrink(z, beta):
-    """argmin over x of β/2 (z − x)² + |x|, entry by entry.  z: (N, D) → (N, D)"""
-    ### BEGIN SOLUTION
-    # x > 0: β (x − z) + 1 = 0; x < 0: β (x − z) − 1 = 0; neither fits where |z| ≤ 1/β, and x = 0 is left
-    return (z.abs() - 1 / beta).clamp_min(0) * z.sign()
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade": true, "grade_id": "check-2.1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("2.1", shrink)
 
 # %% [markdown]
 # **Filters from photographs.** Alternate: codes for given filters, then a step of the filters down the gradient of the misfit (the paper's algorithm 1).
@@ -126,8 +126,8 @@ print(f"oriented (60 % of the energy in one band of 45°): {int((share > 0.6).su
 print(f"mean share: learned {share.mean():.2f}, random {control.mean():.2f}")
 
 # %% [markdown]
-# **What to see.** Edges and bars of many directions, some long, some short; below, what they began as. The number above a
-# filter is the share of its spectral energy $|\hat f|^2$ in the best band of orientations, 45° of 180° wide. Random filters
+# **What to see.** Above, edges and bars of many directions, some long, some short; below them, as a control, filters of random
+# numbers, the kind of noise that learning began with. The number above a filter is the share of its spectral energy $|\hat f|^2$ in the best band of orientations, 45° of 180° wide. Random filters
 # get somewhat more than a quarter, because the *best* band is taken.
 #
 # Not from the paper, but needed to get there in seconds: the filters' step is divided by the energy of each map, and λ
@@ -140,27 +140,29 @@ show_source(features.photo_codes.minimisers)
 
 # %%
 y, runs = features.photo_codes.minimisers()
-best = min(float(run.objective) for run in runs.values())
-above = {name: run.history.objective / best - 1 for name, run in runs.items()}  # at every step
+runs["above"] = runs.objective / runs.objective.min() - 1
 fig, axes = plot.subplots(1, 2, size=(9.6, 3.2))
-for ax, column, label in zip(axes, ("iteration", "seconds"), ("iteration", "CPU time in seconds"), strict=True):
-    plot.curves({name: (run.history[column][1:], above[name].clip(1e-4)[1:]) for name, run in runs.items()},
-                ax=ax, xlabel=label, ylabel="objective above the best", log="xy" if column == "iteration" else "y")
+for ax, column, label in zip(axes, ("steps", "seconds"), ("steps in all", "CPU time in seconds"), strict=True):
+    plot.curves({name: (run[column], run.above.clip(lower=1e-4)) for name, run in runs[runs.steps > 0].groupby("method", sort=False)},
+                ax=ax, xlabel=label, ylabel="objective above the best", log="xy")
+    ax.lines[2].set_marker("o")
     ax.axhline(0.01, color=plot.MUTED, lw=0.8)
-plot.describe(fig, "The relative distance of the objective to the best one, falling, against iterations and against time: FISTA "
-                   "fastest, ISTA and continuation slower; all end below the line at one per cent.")
-pd.DataFrame({name: {"iterations": len(run.history) - 1, "objective": round(float(run.objective), 2),
-                     "above the best": f"{above[name].iloc[-1]:.2%}",
-                     "within 1 % from iteration": int((above[name] > 0.01)[::-1].idxmax()) + 1,
-                     "nonzero": f"{run.history.nonzero.iloc[-1]:.2%}"} for name, run in runs.items()}).T
+plot.describe(fig, "The relative distance of the objective to the best one against the number of steps and against time, falling for all: FISTA "
+                   "lowest; by steps the continuation's four ends lie between FISTA and ISTA, by time they lie at or above ISTA.")
+ends = runs[runs.steps.isin(features.photo_codes.STEPS)]
+ends.pivot(index="steps", columns="method", values="above").map("{:.2%}".format).replace("nan%", "not run")
 
 # %% [markdown]
-# **What to see.** All three end within one per cent of each other (grey line), as they must where $p=1$ makes the problem
-# convex. The right curve is this machine's time, and so another one each time the notebook is run; the table counts
-# iterations. The continuation needs many of them: while $\beta$ is small, $x$ is far from $z$, and
-# when it is large, $z$ moves little, so that $\beta$ must grow slowly. With a few steps it stops well above the others. FISTA, of 2009, is simply better for $p=1$. For $p<1$ momentum may climb, and there are many minima; which one is reached depends
-# on the way. Below, ISTA's are the lower ones. The continuation begins with a loose tie and a high bar for every stroke; it ends
-# with very few strokes, and more of the picture left over:
+# **What to see.** Where $p=1$ the problem is convex, so that all three come to the same minimum, given enough steps. FISTA and ISTA do not
+# know how many steps they will get, and each is one curve. The continuation divides the way of $\beta$ by its steps: every point is a run
+# of its own, and only its end counts. At equal numbers of steps it ends between the two others, and it lies within one per cent (grey line) only when $\beta$ grows
+# slowly: while $\beta$ is small, $x$ is far from $z$, and when it is large, $z$ moves little. Each of its steps solves a
+# system, so that by time (right; this machine's, and another one each time the notebook is run) it has no lead over ISTA. FISTA, of 2009, is
+# simply better for $p=1$.
+#
+# For $p<1$ momentum may climb, and there are many minima; which one is reached depends on the way. The table below compares at a hundred steps each.
+# For $p=1$ the continuation's end is the lower one, as above. For $p<1$ ISTA's is: the continuation begins with a loose tie and a high bar
+# for every stroke, and ends with very few strokes, and more of the picture left over.
 
 # %%
 rows = {}
@@ -186,7 +188,7 @@ plot.heatmap((code.picture - code.low)[0], ax=axes[3], title="the strokes alone"
 plot.describe(fig, "A photograph, its smooth part, the smooth part with the strokes, and the strokes alone: edges.")
 
 # %% [markdown]
-# **Try it.** λ is the price, $p$ the shape of the penalty, and the last β says how close $x$ has come to $z$ when the steps
+# **Try it.** λ is the price of a misfit, $p$ the shape of the penalty, and the last β says how close $x$ has come to $z$ when the steps
 # are over. Make λ small and watch which strokes stay.
 
 # %% tags=["demo"]
@@ -213,22 +215,25 @@ demos.get("02/price").show()
 denoised = features.photo_codes.denoising()
 ax = plot.curves({name: (group.nonzeros, group.psnr) for name, group in denoised.groupby("method", sort=False) if name != "nothing done"},
                  xlabel="nonzero entries per pixel", ylabel="PSNR in dB", log="x")
+for line in ax.lines:
+    line.set_marker("o")
 ax.axhline(denoised.psnr[0], color=plot.MUTED, lw=0.8)
 plot.describe(ax, "PSNR against the number of nonzero entries per pixel. The convolutional code rises to a peak and falls where it "
-                  "begins to paint the noise; overlapping patches need more entries for less, tiled patches few and give less.")
-denoised.groupby("method", sort=False).apply(lambda g: g.loc[g.psnr.idxmax(), ["setting", "nonzeros", "psnr"]], include_groups=False).round(2)
+                  "begins to paint the noise; so do overlapping patches, with more entries and lower, and tiled patches, with few entries and lowest.")
+best = denoised.loc[denoised.groupby("method", sort=False).psnr.idxmax()].set_index("method")
+best[["setting", "nonzeros", "psnr"]].round(2)
 
 # %%
 clean, noisy = features.photo_codes.noisy_photographs()
-best_lam = float(denoised[denoised.method == "convolutional code"].sort_values("psnr").setting.iloc[-1])
-code = features.sparse_code(noisy[:2], learned.filters, best_lam, iterations=60, smooth=0.3 * best_lam)
-fig = plot.grid([x for i in range(2) for x in (clean[i], noisy[i], code.picture[i])], ["clean", "noisy", "convolutional code"] * 2, columns=6, size=1.7)[0].figure
-plot.describe(fig, "Two pictures, each clean, with noise, and after the convolutional code: edges kept, grain gone.")
+kinds = ["convolutional code", "overlapping patches", "tiled patches"]
+fig = plot.grid([x for i in range(2) for x in (clean[i], noisy[i], *(best.picture[kind][i] for kind in kinds))], ["clean", "noisy", *kinds] * 2, columns=5, size=1.9)[0].figure
+plot.describe(fig, "Two pictures, each clean, with noise, and as the three methods give it back at their best: after the convolutional code edges are kept and grain is gone, "
+                   "overlapping patches are softer, tiled patches show the seams of a grid of squares.")
 
 # %% [markdown]
-# **What to see.** The grey line is the noisy picture. Each method has a best sparsity: too few entries and the picture is
+# **What to see.** The grey line is the noisy picture. Each method has a best sparsity, the table's row: too few entries and the picture is
 # missing, too many and the noise is painted too. The convolutional code reaches a higher peak with fewer entries per pixel than
-# overlapping patches. Tiled patches are the sparsest of all, and blocky. (The smooth map and the patches' means are not counted.)
+# overlapping patches. Tiled patches are the sparsest of all, and blocky: a square knows nothing of the next one. (The smooth map and the patches' means are not counted.)
 
 # %% [markdown]
 # ## 3 · Adaptive deconvolutional networks: switches
@@ -243,18 +248,12 @@ plot.describe(fig, "Two pictures, each clean, with noise, and after the convolut
 # $$\hat y_l=F_1U_{s_1}F_2U_{s_2}\cdots F_l\,z_l=R_l z_l,\qquad R_l^\top=F_l^\top P_{s_{l-1}}\cdots P_{s_1}F_1^\top .$$
 #
 # Given the switches everything is linear, so the gradient of $C_l(y)=\frac{\lambda_l}2\|R_lz_l-y\|^2+\sum|z_l|$ is easy:
-# carry the error at the pixels up by $R_l^\top$. Inference is ISTA with moving switches: with $\beta_l$ the shrinkage,
+# carry the error at the pixels up by $R_l^\top$. Inference is ISTA with moving switches. Let $\tau_l$ be
+# what is taken off a number in one step (the paper writes $\beta_l$ for it; section 1's $\beta$, the tie, is another thing). Then
 #
-# $$z\leftarrow z-\lambda_l\beta_l\,R_l^\top(R_lz-y),\qquad z\leftarrow\max(|z|-\beta_l,0)\,\mathrm{sign}(z),\qquad [p,s]\leftarrow P(z),\quad z\leftarrow U_sp .$$
-
-# %%
-show_source(features.adaptive.pool, features.adaptive.unpool)
-
-# %%
-try:
-    features.adaptive.unpool(torch.ones(1, 2, 4, 4), None)
-except ValueError as error:
-    print("ValueError:", error)
+# $$z\leftarrow z-\lambda_l\tau_l\,R_l^\top(R_lz-y),\qquad z\leftarrow\max(|z|-\tau_l,0)\,\mathrm{sign}(z),\qquad [p,s]\leftarrow P(z),\quad z\leftarrow U_sp .$$
+#
+# For fixed switches this descends if $\tau_l\le1/(\lambda_l\|R_l^\top R_l\|)$; we take the largest.
 
 # %% [markdown]
 # ### Exercise 2.2 — unpool with switches ★★☆ · 10 min · 2 points
@@ -267,19 +266,29 @@ except ValueError as error:
 def unpool(pooled, switches, size):
     """Values back to their places.  pooled (N, M), switches (N, M) int64 → (N, size)"""
     ### BEGIN SOLUTION
-    return torch.zeros(len(pooled), size).scatter(1, switches, pooled)
+    return torch.zeros(len(pooled), size).scatter_add(1, switches, pooled)  # added: two may name one place
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-2.2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 check("2.2", unpool)
 
+# %%
+show_source(features.adaptive.pool, features.adaptive.unpool)
+
+# %%
+try:
+    features.adaptive.unpool(torch.ones(1, 2, 4, 4), None)
+except ValueError as error:
+    print("ValueError:", error)
+
 # %% [markdown]
 # ### Exercise 2.3 — R and its transpose ★★☆ · 10 min · 2 points
 #
 # A matrix too large to write down can still be tested for being the transpose of another: $B=A^\top$ if and only if
-# $\langle Ap,y\rangle=\langle p,By\rangle$ for all $p$ and $y$; random ones will do. Take one layer with one picture channel: $R\,p$
-# unpools `p` (N, M) by `switches` (places in the flattened maps (K, H+h−1, W+w−1)) and convolves with `filters` (K, h, w). Write
+# $\langle Ap,y\rangle=\langle p,By\rangle$ for all $p$ and $y$; random ones will do. Take one layer with one picture channel and pooled values: here
+# $R=F_1U_{s_1}$. So $R\,p$ unpools `p` (N, M) by `switches` (places in the flattened maps (K, H+h−1, W+w−1)) and convolves with `filters` (K, h, w). The maps are larger than the
+# picture, and the convolution is the *valid* one: only where a filter lies wholly on the map. Write
 # `dot_product_test(p, y, filters, switches)`: return $R^\top y$ and both sides, one number for each item. Mind that `F.conv2d` is a correlation.
 
 
@@ -290,7 +299,7 @@ def dot_product_test(p, y, filters, switches):
     k, h, w = filters.shape
     shape = (len(y), k, y.shape[1] + h - 1, y.shape[2] + w - 1)
     kernel = filters.flip(1, 2)[None]  # conv2d correlates: turned round, it convolves
-    z = torch.zeros(len(p), k * shape[2] * shape[3]).scatter(1, switches, p).reshape(shape)
+    z = torch.zeros(len(p), k * shape[2] * shape[3]).scatter_add(1, switches, p).reshape(shape)
     painted = F.conv2d(z, kernel)[:, 0]
     projected = F.conv_transpose2d(y[:, None], kernel).flatten(1).gather(1, switches)
     return projected, (painted * y).sum((1, 2)), (p * projected).sum(1)
@@ -321,19 +330,27 @@ show_source(features.photo_codes.first_layer)
 # %%
 states = {"z = 0": 0.0, "z ~ N(0, 0.03²)": 0.03, "z ~ N(0, 0.1²)": 0.1}
 fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.2))
-moved, goal = {}, {}
-for name, start in states.items():
-    history = features.photo_codes.first_layer(start)
-    moved[name], goal[name] = (history.step[1:], history.moved[1:].clip(1e-4)), (history.step, history.objective)
-plot.curves(moved, ax=left, xlabel="step of ISTA", ylabel="share of switches that moved", log="y")
-plot.curves(goal, ax=right, xlabel="step of ISTA", ylabel="C₁, summed over pictures", log="y")
-plot.describe(fig, "Left: the share of switches that move falls to a few per thousand from all three starts. Right: the objectives fall.")
+inferred = {name: features.photo_codes.first_layer(start) for name, start in states.items()}
+histories = {name: layer.history for name, layer in inferred.items()}
+plot.curves({n: (h.step, h.moved.clip(1e-4)) for n, h in histories.items()}, ax=left, xlabel="step of ISTA", ylabel="share of switches that moved", log="xy")
+plot.curves({n: (h.step, h.objective) for n, h in histories.items()}, ax=right, xlabel="step of ISTA", ylabel="C₁, summed over pictures", log="y", legend=False)
+plot.describe(fig, "Left: the share of switches that move in a step. From z = 0 nearly all move in step 1, and about one in a thousand from then on; from noise the share falls over tens of steps "
+                   "to a few in a thousand. Right: the objectives fall, fast at first, and still a little at the end.")
+end, *others = inferred.values()
+for name, layer in zip(list(inferred)[1:], others, strict=True):
+    both = (end.pooled != 0) & (layer.pooled != 0)
+    print(f"{name}: of the blocks that hold something here and from z = 0, {(layer.switches.index != end.switches.index)[both].float().mean():.0%} have another switch")
+for name, layer in inferred.items():
+    after = features.adaptive.infer(deep.y, deep.filters[:1], lam=1.0, steps=1, z=layer.maps)
+    still = (after.switches.index != layer.switches.index) & (after.pooled != 0)
+    print(f"{name}, one step more: where the switch moves |p| is {after.pooled[still].abs().mean():.3f}, in all blocks that hold something {after.pooled[after.pooled != 0].abs().mean():.2f}; "
+          f"C₁ falls by {1 - after.history.objective.iloc[-1] / layer.history.objective.iloc[-1]:.2%}")
 
 # %% [markdown]
-# **What to see.** The switches settle. From zero, the first step decides nearly all of them, for then $z$ is proportional to $R^\top y$ and
+# **What to see.** The switches settle. From zero, step 1 decides nearly all of them, for then $z$ is proportional to $R^\top y$; from step 2 on
 # whoever leads keeps the lead: the others in its block are set back to 0 each time. From noise it takes some tens of steps
-# (from much noise fewer move at first: it is larger than what a step changes). The rest that still moves belongs to blocks whose value is almost 0.
-# So “settle” is no global optimum: other starts end with other switches.
+# (from much noise fewer move at first: it is larger than what a step changes). What still moves in the last step are blocks whose value is almost 0.
+# But “settled” is not “solved”. $C_1$ still falls at the end, and other starts end with other switches: about a third of them, in blocks that hold something.
 #
 # **Filters of both layers.** The second layer's are shown as the paper does: the strongest activation over all pictures, alone down to the pixels with *its* switches.
 
@@ -360,7 +377,30 @@ print("left of the pictures: " + ", ".join(f"layer {i + 1} {float((l.picture - d
       f"{float((l.maps != 0).sum()) / deep.y.numel():.2f} nonzero entries per pixel" for i, l in enumerate(deep.layers)))
 
 # %% [markdown]
-# Each activation of layer 2 is a longer stroke than a filter of layer 1 could paint, bent as the switches say: the same unit paints another curve in another picture.
+# Is that more than layer 1 could paint? Measure how far the energy of one activation's picture lies from its centre, and look at one map, the sixteenth, in the three pictures where it is strongest.
+
+# %%
+def spread(pictures):
+    """Root mean square distance of the energy of pictures (N, 1, H, W) from its centre, in pixels: (N,)."""
+    energy = pictures[:, 0].square()
+    centre = features.parts.middle(energy)[:, :, None, None]
+    squares = (torch.stack(torch.meshgrid(*(torch.arange(float(n)) for n in energy.shape[1:]), indexing="ij")) - centre).square().sum(1)
+    return ((energy * squares).sum((1, 2)) / energy.sum((1, 2))).sqrt()
+
+
+unit = 15  # map 16
+items = second.maps[:, unit].flatten(1).abs().amax(1).topk(3).indices.tolist()
+alone = [features.adaptive.strongest(second, deep.filters, [first.switches], 1, i, unit)[0] for i in items]
+fig = plot.grid([x for i, a in zip(items, alone, strict=True) for x in ((deep.y[i] / plot.limit_of(deep.y[i], 0.995) / 2 + 0.5).clamp(0, 1), a[0] / a.abs().max() / 2 + 0.5)],
+                [t for i in items for t in (f"input n° {i}", "map 16, one entry")], columns=6, size=1.6)[0].figure
+plot.describe(fig, "Three pictures, and beside each what the strongest activation of map 16 alone paints in it: a slanted light stroke beside a dark one, a little different each time.")
+strongest = torch.cat([features.adaptive.strongest(second, deep.filters, [first.switches], 6, i)[0] for i in range(len(deep.y))])
+print(f"spread: filters of layer 1 {spread(deep.filters[0]).mean():.1f} pixels, activations of layer 2 {spread(strongest).mean():.1f}; "
+      f"map 16 in the three pictures {', '.join(f'{float(spread(a)[0]):.1f}' for a in alone)}")
+
+# %% [markdown]
+# **What to see.** An activation of layer 2 reaches about twice as far as a filter of layer 1. Some are long strokes, many are a bundle of short ones. The same map paints a slightly
+# different stroke in each picture: its filter says which strokes of layer 1 go together, the switches say where exactly each one goes.
 # Everything here runs on sixteen small cut-outs; the paper has four layers and thousands of pictures, whose fourth layer shows parts of objects. Ours does not claim that.
 #
 # **Try it.** Move the step, and see which switches are still moving.
@@ -384,7 +424,7 @@ demos.get("02/switches").show()
 # $$r\;\leftarrow\;\underbrace{W_\ell^\top}_{\text{filter}}\;\underbrace{\max(\,\cdot\,,0)}_{\text{rectify}}\;\underbrace{P_s^\top}_{\text{unpool}}\;r .$$
 #
 # * **Unpool.** $P_s^\top$ puts each value where its maximum was, and 0 elsewhere: section 3's operator. Where windows overlap and share a maximum, values add up.
-# * **Rectify.** Features of the way up are never negative, so those of the way down should not be: $\max(r,0)$.
+# * **Rectify.** Features of the way up are never negative, so those of the way down should not be: $\max(r,0)$. Below the first filters there are only pixels and no ReLU, so that the picture that comes out has both signs.
 # * **Filter.** $W_\ell^\top$: the same filters, flipped in both directions. The bias plays no part, and contrast normalisation is stepped over.
 #
 # Unpooling and filtering are just what backpropagation does at these layers. Only the rectifying differs, and that is section 5. The code is
@@ -394,42 +434,18 @@ demos.get("02/switches").show()
 show_source(features.deconvnet_probe)
 
 # %% [markdown]
-# Is that really the deconvnet? Here it is written out, operation by operation, for the first three blocks of `scenes-cnn`, a small
-# network that says whether a house or trees stand in a drawn landscape of 64 × 64 pixels. `features.unpool` is the scatter of section 3.
-
-# %%
-show_source(features.unpool)
+# We ask `scenes-cnn`, a small network that says whether a house or trees stand in a drawn landscape of 64 × 64 pixels. Its layers, by the names that the probe wants:
 
 # %%
 cnn, scenes = zoo.load("scenes-cnn"), data.scenes(300, seed=2)
-
-
-def written_out(x, unit):
-    """One activation of the third block's convolution, by F.conv_transpose2d, unpooling and max(·, 0)."""
-    conv1, conv2, conv3 = cnn.features[0], cnn.features[3], cnn.features[6]
-    z1 = conv1(x)
-    a1, s1 = F.max_pool2d(z1.clamp(min=0), 2, return_indices=True)
-    z2 = conv2(a1)
-    a2, s2 = F.max_pool2d(z2.clamp(min=0), 2, return_indices=True)
-    z3 = conv3(a2)
-    r = torch.zeros_like(z3)
-    place = z3[0, unit].argmax()
-    r[0, unit].view(-1)[place] = z3[0, unit].view(-1)[place]  # one is kept, all others are zero
-    for conv, switches, below in ((conv3, s2, z2), (conv2, s1, z1)):
-        r = F.conv_transpose2d(r, conv.weight, padding=conv.padding)
-        r = features.unpool(r, switches, below.shape[2:]).clamp(min=0)
-    return F.conv_transpose2d(r, conv1.weight, padding=conv1.padding)
-
-
-with torch.no_grad():
-    by_hand = written_out(scenes.images[:1], 3)
-probed = features.deconvnet_probe(cnn, "features.6", 3, scenes.images[:1])
-print(f"largest difference between the two: {(probed - by_hand).abs().max():.1e}, at values up to {by_hand.abs().max():.2g}")
+for k, conv in enumerate(m for m in cnn.features if isinstance(m, nn.Conv2d)):
+    below = f", features.{3 * k + 2} max pooling" if 3 * k + 2 < len(cnn.features) else ""
+    print(f"block {k + 1}: features.{3 * k} convolution {conv.in_channels} → {conv.out_channels}, features.{3 * k + 1} ReLU{below}")
 
 # %% [markdown]
 # **Picture** (the paper's figure 2). For three units of the fourth block, the nine pictures they like best: upper rows, the patch that the unit can see
-# (its receptive field, lecture 01); lower rows, what comes down from that one activation. Each projection has its own scale, red positive, blue
-# negative; a white margin lies outside the picture.
+# (its receptive field, lecture 01); lower rows, what comes down from that one activation. The three colour channels are added, which leaves one signed number for each
+# pixel: red where the filters call for a brighter pixel, blue where they call for a darker one. Each projection has its own scale; a white margin lies outside the picture.
 
 # %%
 units = [3, 29, 9]
@@ -462,7 +478,8 @@ on_parts("features.10", units).round(1)
 
 # %% [markdown]
 # **What to see.** The patches of a row differ a lot: other colours, another sky, houses of all widths. The projections agree: *the same piece* of each
-# picture comes out, wherever it stands. That is the paper's point about invariance. The table says it in numbers: how many times more of the projection falls on a
+# picture comes out, wherever it stands. That is the paper's point about invariance. Almost all of it is blue: trees, doors and roofs are the dark things of these landscapes, and
+# darkness is what the units ask for. The table says it in numbers: how many times more of the projection falls on a
 # part than the part's share of the seen area would give it (1 is “no more than anywhere”).
 #
 # Two warnings, both the paper's own. These are *not samples* of anything: every stroke was in the picture, and the switches put it back where it was. And each
@@ -553,6 +570,8 @@ plot.describe(axes[0], "Four pictures with trees and below them the projections 
 
 # %%
 cuts = pd.concat({r: features.relu_cuts(cnn, "features.10", 29, x, where, r).set_index("layer") for r in ways}, names=["rule"])
+tree = parts["tree"][top.indices[1]][:, None]
+print("share of the projections' size that lies on trees: " + ", ".join(f"{r} {float((way.abs() * tree).sum() / way.abs().sum()):.0%}" for r, way in ways.items()))
 (100 * cuts).round().astype(int).add_suffix(" (%)")
 
 # %% [markdown]
@@ -560,13 +579,18 @@ cuts = pd.concat({r: features.relu_cuts(cnn, "features.10", 29, x, where, r).set
 # receive the same kind of mixture, and drop different parts of it. The gradient cuts what meets shut ReLUs, the deconvnet every minus, and
 # guided backprop both, which is the most. What is cut does not come back.
 #
-# What does the cutting buy? Sharper pictures, and at a price. A projection should depend on *which unit* was asked. Take one picture,
-# ask twenty units of a layer, and compare their projections: likeness 1 means that the answer is the same whoever is asked.
+# What does the cutting buy? The speckle of the gradient goes. Deconvnet and guided backprop look almost alike here; only the number, the share that lies on trees, puts guided backprop ahead, and not by much.
+#
+# And there is a price. A projection should depend on *which unit* was asked. Take one picture and one place of a layer, that where most units are active, ask them all,
+# and compare their projections: likeness 1 means that the answer is the same whoever is asked. (The same place for all, for two projections of places far apart would differ only because they do not overlap.)
 
 # %%
-def unit_likeness(layer, relu, picture, count=20):
-    """Mean |cosine| between the projections of different units for one picture (1, C, H, W); units that are silent are left out."""
-    found = features.deconvnet_probe(cnn, layer, torch.arange(count), picture.expand(count, -1, -1, -1), relu=relu)
+def unit_likeness(layer, relu, picture):
+    """Mean |cosine| between the projections of all units that are active at one place of a picture (1, C, H, W)."""
+    active = features.responses(cnn, layer, picture)[0] > 0
+    row, column = divmod(int(active.sum(0).argmax()), active.shape[2])
+    units = active[:, row, column].nonzero()[:, 0]
+    found = features.deconvnet_probe(cnn, layer, units, picture.expand(len(units), -1, -1, -1), (row, column), relu)
     found = found[found.flatten(1).norm(dim=1) > 0]
     pairs = likeness(found, found).abs()
     return float((pairs.sum() - len(found)) / (len(found) * (len(found) - 1)))
@@ -576,9 +600,10 @@ some = scenes.images[scenes.labels == 3][:3, None]
 pd.DataFrame({layer: {r: np.mean([unit_likeness(layer, r, p) for p in some]) for r in ways} for layer in ("features.4", "features.7", "features.10", "features.13")}).round(2)
 
 # %% [markdown]
-# **What to see.** In every column the gradient tells units apart best, and guided backprop worst; and with each layer up, the projections of different units become more alike. Part of a clean
+# **What to see.** In every column the gradient tells units apart best, and guided backprop worst. For the two
+# rules that cut by sign, likeness grows with each layer up. Part of a clean
 # outline is then the *picture's* outline, which the way down finds whoever sends the signal. (Mahendran and Vedaldi showed this in 2016 for large networks.) A pretty
-# projection is not yet an explanation; lecture 04 met the same two rules as breakers of an axiom.
+# projection is not yet an explanation; lecture 04 will meet the same two rules as breakers of an axiom.
 #
 # **Try it.** One toggle for the rule, one for the layer, a slider for the unit; the bars are the cuts.
 
@@ -611,6 +636,36 @@ def to_pixels(x, w1, w2, unit):
 
 # %% nbgrader={"grade": true, "grade_id": "check-2.5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 check("2.5", to_pixels)
+
+# %% [markdown]
+# **Is the library's probe the deconvnet?** Your function was for one small network; here is the same, operation by operation, for the first three blocks of `scenes-cnn`,
+# against the backward pass of section 4. `features.unpool` is the scatter of section 3.
+
+# %%
+show_source(features.unpool)
+
+# %%
+def written_out(x, unit):
+    """One activation of the third block's convolution, by F.conv_transpose2d, unpooling and max(·, 0)."""
+    conv1, conv2, conv3 = cnn.features[0], cnn.features[3], cnn.features[6]
+    z1 = conv1(x)
+    a1, s1 = F.max_pool2d(z1.clamp(min=0), 2, return_indices=True)
+    z2 = conv2(a1)
+    a2, s2 = F.max_pool2d(z2.clamp(min=0), 2, return_indices=True)
+    z3 = conv3(a2)
+    r = torch.zeros_like(z3)
+    place = z3[0, unit].argmax()
+    r[0, unit].view(-1)[place] = z3[0, unit].view(-1)[place]  # one is kept, all others are zero
+    for conv, switches, below in ((conv3, s2, z2), (conv2, s1, z1)):
+        r = F.conv_transpose2d(r, conv.weight, padding=conv.padding)
+        r = features.unpool(r, switches, below.shape[2:]).clamp(min=0)
+    return F.conv_transpose2d(r, conv1.weight, padding=conv1.padding)
+
+
+with torch.no_grad():
+    by_hand = written_out(scenes.images[:1], 3)
+probed = features.deconvnet_probe(cnn, "features.6", 3, scenes.images[:1])
+print(f"largest difference between the two: {(probed - by_hand).abs().max():.1e}, at values up to {by_hand.abs().max():.2g}")
 
 # %% [markdown]
 # **At full size.** torchvision's SqueezeNet, with its branches and overlapping pooling, on photographs, if its weights are on this machine. Of five layers from bottom to top, the
@@ -681,14 +736,24 @@ way = (table - table.loc[0]) / (1 - table.loc[0])
 plot.curves({n: way[n] for n in layers}, x=way.index, ax=right, xlabel="epoch", ylabel="share of the way", title="the same, from the random start")
 plot.describe(fig, "Left: correlation with the end against epochs, rising for all four layers; conv1 lies highest throughout, conv3 and conv4 lowest. "
               "Right: the same as a share of the way from the random start; the four curves lie much closer together.")
+for seed in (1, 2, 3):  # other random networks beside the trained one
+    other = features.settling({0: study.network(seed=seed), 64: final}, layers, patches[::2])[0].loc[0]
+    print(f"random network of seed {seed}, correlation with the end: " + ", ".join(f"{n} {v:+.2f}" for n, v in other.items()))
+kept = [F.cosine_similarity(*(getattr(stages[e], n).weight.detach().flatten(1) for e in (0, 64))).mean() for n in layers]
+print("cosine of a unit's weights at the start and at the end: " + ", ".join(f"{n} {v:.2f}" for n, v in zip(layers, kept, strict=True)))
 print("settled (correlation ≥ 0.9) from epoch:", {layer: int(e) for layer, e in settled.items()})
 print("test accuracy:", {e: round(train.accuracy(m, (patches, labels)), 2) for e, m in stages.items()})
 
 # %% [markdown]
-# **What to see.** Left, the paper's claim: the lower a layer, the earlier it is at home. Right, a doubt. The lowest layer *starts* near its end: random filters of a photograph already correlate
-# with the learned ones, because they see the same light. Measured from its own start, every layer covers its way at much the same pace. “Lower layers converge first” is true of
-# what units *do*; that their learning is faster does not follow. In the picture: the strongest patch jumps while the correlation is low (the number under it is its place in the set), as the paper saw
-# with “sudden jumps in appearance”.
+# **What to see.** Left, the paper's claim: the lower a layer, the earlier it is at home. Right, a doubt. The lowest layer *starts* nearer to its end than the others, and the control says why: it is
+# its *own* start that it resembles. A random network of another seed correlates with the end hardly at all, in any layer. But learned weights stay close to the start that they were given (the cosines), and with
+# every layer between the pixels and the unit less of that is left in what the unit does. Measured from its own start, every layer covers its way at much the same pace. “Lower layers converge first” is true of
+# what units *do*; that their learning is faster does not follow.
+#
+# In the picture the strongest patch jumps (the number under it is its place in the set), as the paper saw with “sudden jumps in appearance”. The jumps need no large change: the unit of layer 2 still jumps between epochs 10 and 20, that of layer 4
+# between 40 and 64, when the correlation is high already and the layer has “settled”. Two patches that please a unit almost equally may change places at any time.
+#
+# Two reservations. At epoch 64 the correlation is 1 because the end is compared with itself; the accuracy still rises, so that a longer training would put every layer's settling later. And this is one network, of one seed.
 #
 # **Try it.** A slider for the epoch, from the random start to the end; choose a layer and a unit.
 
@@ -763,16 +828,6 @@ print(f"aliased share, layer 1: stride 4 over stride 2 is {aliased['11 × 11, st
 # accuracies differ by less than the seeds do among themselves. A first layer of sixteen filters, trained for half a minute on a thousand patches, is not AlexNet; what carries over is the way
 # to look: name the fault, then *measure* it.
 #
-# The paper saw the aliasing in the second layer's projections. Ours, of the strongest activation of eight units each:
-
-# %%
-for first in study.FIRST:
-    best, sent = features.top_projections(nets[first, 0], "relu2", list(range(8)), patches, k=1)
-    axes = plot.grid([*best.patches[:, 0], *sent[:, 0]], columns=8, size=1.05, signed=[False] * 8 + [True] * 8)
-    axes[0].set_title(first, fontsize=9)
-    plot.describe(axes[0], f"Eight units of the second layer, {first}: their strongest patches and below them the projections.")
-
-# %% [markdown]
 # **Try it.** One first-layer map at every pixel, and the same map read at the stride of your choice. Watch what becomes of thin slanted lines, and the share that is folded over.
 
 # %% tags=["demo"]
@@ -797,17 +852,21 @@ show_source(features.occlusion_maps)
 picture = scenes.images[scenes.labels == 3][:1]
 seen = features.occlusion_maps(cnn, picture, "features.13", 3, size=14, stride=5)
 projected = features.deconvnet_probe(cnn, "features.13", seen.unit, picture)
+at, outline = (seen.tops, seen.lefts, seen.size), (parts["house"] | parts["tree"])[scenes.labels == 3][0]
 fig, axes = plot.subplots(1, 5, size=(13, 2.7))
 plot.image(picture[0], axes[0], "picture")
 plot.heatmap(projected[0], ax=axes[1], title=f"projection of unit {seen.unit}", colorbar=False)
-plot.levels(seen.activity, axes[2], f"activity of unit {seen.unit}")
-plot.levels(seen.probability, axes[3], f"P({scenes.classes[3]})", high=1.0)
-plot.classes(seen.prediction, scenes.classes, axes[4], "most likely class")
+plot.levels(seen.activity, axes[2], f"activity of unit {seen.unit}", at=at, over=outline)
+plot.levels(seen.probability, axes[3], f"P({scenes.classes[3]})", high=1.0, at=at, over=outline)
+plot.classes(seen.prediction, scenes.classes, axes[4], "most likely class", at=at, over=outline)
 plot.describe(fig, "A scene with a house and a tree, the projection of its strongest map, and three maps over the places of a grey square: the activity of that map, "
-              "the probability of the class, and the most likely class.")
+              "the probability of the class, and the most likely class. Outlines of house and tree lie over the maps: activity and probability are lowest on the objects.")
+print(f"activity of unit {seen.unit}: {seen.before[0]:.0f} without a square; with one between {seen.activity.min():.0f} and {seen.activity.max():.0f}")
 
 # %% [markdown]
-# **What to see.** Each cell of the three maps stands where the square's corner was; dark is low. Only a few places change the answer, and they lie on the objects. Does that hold beyond one picture?
+# **What to see.** Each cell of the three maps stands where the square's middle was; dark is low; the outlines are those of house and tree. Only a few places change the answer, and they lie on the objects.
+# The second half of the claim comes out weaker. Covering what the projection shows brings the map's activity down to less than half, but it does not fall silent: this map sums over many places, and the square covers
+# only some. Elsewhere a square can even raise it, for a grey square is itself something to see. Does the first half hold beyond one picture?
 # Take thirty scenes; in each, the square that costs the true class most. How often does it touch the object, and how often would any square?
 
 
@@ -856,17 +915,29 @@ def occlusion_map(f, x, size, stride, grey=0.5):
 check("2.6", occlusion_map)
 
 # %% [markdown]
-# Your function on a handwritten digit: which strokes carry the answer?
+# Your function on a handwritten digit: which strokes carry the answer? Twice, with a grey square and with a black one.
 
 # %%
-reader, seven = zoo.load("digits-cnn"), data.digits(split="test")
-seven = seven.images[seven.labels == 7][0, 0]
+reader, sevens = zoo.load("digits-cnn"), data.digits(split="test")
+seven = sevens.images[sevens.labels == 7][11, 0]
+read = lambda batch: reader(batch[:, None]).softmax(1)[:, 7]  # noqa: E731
 with torch.no_grad():
-    chance = answer("2.6")(lambda batch: reader(batch[:, None]).softmax(1)[:, 7], seven, 6, 2)
-fig, (left, right) = plot.subplots(1, 2, size=(6.4, 2.8))
-plot.image(seven[None], left, "a seven")
-plot.levels(chance, right, "P(7), a square at each place", high=1.0)
-plot.describe(fig, "A handwritten seven, and the probability of seven for each place of a grey square of 6 pixels.")
+    chance = {name: answer("2.6")(read, seven, 6, 2, grey) for name, grey in (("grey, 0.5", 0.5), ("black, 0", 0.0))}
+    whole = float(read(seven[None]))
+ink = F.avg_pool2d(seven[None, None], 6, 2)[0, 0]  # how bright the square's place is
+at = (torch.arange(0, 23, 2), torch.arange(0, 23, 2), 6)
+fig, axes = plot.subplots(1, 3, size=(9.6, 2.8))
+plot.image(seven[None], axes[0], "a seven")
+for ax, (name, values) in zip(axes[1:], chance.items(), strict=True):
+    plot.levels(values, ax, f"P(7), a square of {name}", high=1.0, at=at, over=seven > 0.5)
+    print(f"square of {name}: least P(7) {values.min():.2f} (whole: {whole:.2f}), at a place of mean brightness {ink.flatten()[values.argmin()]:.2f}; "
+          f"correlation of P(7) with the brightness covered {np.corrcoef(ink.flatten(), values.flatten())[0, 1]:+.2f}")
+plot.describe(fig, "A handwritten seven, and the probability of seven for each place of a square of 6 pixels, with the seven's outline: a grey square costs most on the empty "
+                   "black beside the strokes, a black one on the strokes.")
+
+# %% [markdown]
+# **What to see.** The two maps contradict each other. Grey on black is not “nothing”: it *adds* ink, and costs most where there was none. Black takes ink away, and costs most on the strokes, which is what was asked. A grey square is neutral
+# only where grey is nothing special; choose the filling by what “absent” means in your data, and try two.
 
 # %% [markdown]
 # ## 9 · Correspondence
@@ -883,35 +954,17 @@ plot.describe(fig, "A handwritten seven, and the probability of seven for each p
 #
 # A **low** value means that hiding the part does the same to all pictures. We divide by the number of pairs and of features: a share between 0 and 1.
 #
+# Chance is no fixed number, for most features of a map do not change at all (sign 0) when a small square comes, and are then equal for free: what a value means, only a control says.
+#
 # Here the truth about parts is known: each scene comes with the masks of its door, windows, roof. A grey square of ten pixels is put on the middle of the part; for comparison, on a random place of the house,
 # and anywhere.
 
 # %%
-with_house = (scenes.masks[:, scenes.mask_names.index("door")].flatten(1).sum(1) >= 12) & (named["window"].flatten(1).sum(1) >= 12) & (named["roof"].flatten(1).sum(1) >= 40)
-houses = with_house.nonzero()[:, 0][:60]
-pixel = torch.arange(64.0)
+show_source(features.parts.house_places)
 
-
-def middle(mask):
-    """The centres of mass (N, 2) of masks (N, 64, 64), row and column."""
-    m = mask.float()
-    return torch.stack([(m * pixel[:, None]).sum((1, 2)), (m * pixel).sum((1, 2))], 1) / m.sum((1, 2))[:, None]
-
-
-def anywhere(mask, seed):
-    """A random pixel (N, 2) of each mask."""
-    drawn = torch.multinomial(mask.flatten(1).float(), 1, generator=torch.Generator().manual_seed(seed))[:, 0]
-    return torch.stack([drawn // 64, drawn % 64], 1).float()
-
-
-def left_half(mask):
-    """The part of each mask left of its centre: of two windows the left one."""
-    return mask & (pixel < middle(mask)[:, 1, None, None])
-
-
-spots = {"door": middle(named["door"][houses]), "left window": middle(left_half(named["window"][houses])), "roof": middle(named["roof"][houses]),
-         "random, on the house": anywhere(parts["house"][houses], 0), "random, anywhere": anywhere(torch.ones(len(houses), 64, 64), 1)}
-shown = [features.hide(scenes.images[houses[:5]], *(c[:5] - 5).round().long().T, 10) for c in spots.values()]
+# %%
+houses, spots = features.parts.house_places()
+shown = [features.hide(houses[:5], *(c[:5] - 5).round().long().T, 10) for c in spots.values()]
 axes = plot.grid([p for row in shown for p in row], columns=5, size=1.15)
 for k, name in enumerate(spots):
     axes[5 * k].set_title(name, fontsize=8)
@@ -919,19 +972,18 @@ plot.describe(axes[0], "Five houses in five rows; a grey square hides the door, 
 
 # %%
 blocks = {"features.4": "block 2", "features.7": "block 3", "features.10": "block 4", "features.13": "block 5 (last)"}
-changes = {n: features.feature_changes(cnn, blocks, scenes.images[houses], c, 10) for n, c in spots.items()}
-table = {}
-for pooled in (False, True):
-    for layer, block in blocks.items():
-        row = {n: features.inconsistency(by[layer].mean((2, 3)) if pooled else by[layer]) for n, by in changes.items()}
-        table["averaged over places" if pooled else "place by place", block] = {n: f"{m:.3f} ± {e:.3f}" for n, (m, e) in row.items()}
-pd.DataFrame(table).T
+found = features.parts.hidden_parts(cnn, blocks)
+found["Δ"] = [f"{m:.3f} ± {e:.3f}" for m, e in zip(found.delta, found.error, strict=True)]
+print(f"{len(houses)} houses; ± is one standard error over the houses (jackknife)")
+found.pivot(index=["features", "block"], columns="hidden", values="Δ")[list(spots)].loc[["place by place", "averaged over places"]]
 
 # %% [markdown]
-# **What to see.** Look at the lower half first, *averaged over places*: a feature is “how much of unit $k$ is there”. In blocks 2 to 4 hiding a door does much the same to every house, and so, a little less, does hiding
-# the roof; a random spot does not. The left window is not told from a random place of the house, which often is a window or a wall anyway. *Place by place*, as the paper counts it, there is little left, and in block 4 the
-# random squares even look the most consistent: our houses stand anywhere in the picture, so the same change happens at other places of the map and counts as another one, while a square on
-# the sky changes next to nothing, alike in all pictures. The paper's dogs all looked into the camera. In the last block doors are still told from random places, by less than below: here the network
+# **What to see.** *Place by place*, as the paper counts it: in blocks 2 to 4 hiding any of the three parts changes the features more consistently than hiding a random place of the house. The differences are small, for the
+# houses stand anywhere in the picture, and the same change at another place of the map counts as another one; the paper's dogs all looked into the camera. In blocks 3 and 4, squares *anywhere* look as consistent as parts, or more: one on
+# the sky changes next to nothing, alike in all pictures. That is why the control that counts is the random place of the house.
+#
+# *Averaged over places*, a feature is “how much of unit $k$ is there”, and it no longer matters where a house stands. In blocks 2 to 4 hiding the door, or the roof, does much the same to every house; a random spot does not. The left window is
+# not told from a random place of the house, which often is a window or a wall anyway. In the last block the door alone is still told: here the network
 # needs only to know whether there is a house. The measure is as good as its control: ask for both.
 #
 # **Try it.** Choose the part, the size of the square and the block (ten houses, so that it follows your hand).

@@ -189,13 +189,13 @@ def _occlusion():
     return f"the costliest square touches house or trees in {hit} of {len(rows)} scenes; a square at random in {chance:.0%}", hit / len(rows) > chance + 0.25
 
 
-def _deltas(block):
-    """Δ of the features averaged over places, by kind of hidden place: a DataFrame[delta, error]."""
+@functools.cache
+def _deltas():
+    """Δ of the features averaged over places in blocks 4 and 5: a DataFrame[delta, error], a row for each (block, hidden)."""
     from ..features.parts import hidden_parts
 
-    table = hidden_parts()
-    mine = table[(table.block == block) & (table.features == "averaged over places")]
-    return mine.set_index("hidden")[["delta", "error"]]
+    table = hidden_parts(_scenes()[0], {"features.10": 4, "features.13": 5})
+    return table[table.features == "averaged over places"].set_index(["block", "hidden"])[["delta", "error"]]
 
 
 def _lower(found, part, control):
@@ -209,7 +209,7 @@ _PARTS, _CONTROL = ("door", "left window", "roof"), "random, on the house"
 
 @claim("02", f"{_PAPER}, sec. 4.3", "hiding the same part changes features alike, hiding random parts does not (layer 5)", "Δ 0.07 (eyes, nose) against 0.11 (random)")
 def _correspondence():
-    found = _deltas("block 4")
+    found = _deltas().loc[4]
     told = [part for part in _PARTS if _lower(found, part, _CONTROL)]
     return ("block 4, averaged over places: Δ " + ", ".join(f"{n} {v:.2f}" for n, v in found.delta.items()) +
             f"; told from a random place of the house: {', '.join(told) or 'none'}, {len(told)} of 3"), len(told) == 3
@@ -217,7 +217,7 @@ def _correspondence():
 
 @claim("02", f"{_PAPER}, sec. 4.3", "in the uppermost layer parts and random places no longer differ (layer 7)", "Δ 0.07–0.09 for all")
 def _uppermost():
-    found = _deltas("block 5 (last)")
+    found = _deltas().loc[5]
     told = [part for part in _PARTS if _lower(found, part, _CONTROL)]
     return ("block 5: Δ " + ", ".join(f"{n} {v:.2f}" for n, v in found.delta.items()) +
             f"; told from a random place of the house: {', '.join(told) or 'none'}, {len(told)} of 3"), not told

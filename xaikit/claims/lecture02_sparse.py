@@ -27,14 +27,14 @@ def _ends():
     return 100 * (ends / table.objective.min() - 1)
 
 
-@claim("02", f"{_2010}, inferring feature maps", "alternating z and x while β grows minimises C₁ (here p = 1)", "to convergence, as β grows")
+@claim("02", f"{_2010}, inferring feature maps", "alternating z and x while β grows minimises C₁ (here p = 1)", "the tied cost becomes C₁ as β grows")
 def _same_minimum():
     above = _ends().continuation
     return "above the least value: " + ", ".join(f"{a:.1f} % after {n} steps" for n, a in above.items()), \
         bool(above.is_monotonic_decreasing and above.iloc[-1] < 1)
 
 
-@claim("02", f"{_2010}, inferring feature maps", "… and does so efficiently, beside the shrinkage methods of its time", "“an efficient scheme”")
+@claim("02", f"{_2010}, inferring feature maps", "… and does so efficiently, beside the shrinkage methods of its time", "an efficient scheme")
 def _efficient():
     at = _ends().loc[100]
     return ", ".join(f"{name} {at[name]:.1f} %" for name in at.sort_values().index) + " above the least value, 100 steps each", \

@@ -13,7 +13,7 @@ from .canvas import Canvas, Chart, number
 _LAYERS = ("conv1", "conv2", "conv3", "conv4")
 _AT = study.EPOCHS
 _BLOCKS = {"block 2": "features.4", "block 3": "features.7", "block 4": "features.10", "block 5": "features.13"}
-_PARTS = ("door", "window", "roof", "random, on the house", "random, anywhere")
+_PARTS = ("door", "left window", "roof", "random, on the house", "random, anywhere")
 
 
 def through_training(layer, unit, stage):
@@ -106,24 +106,9 @@ def _deltas(size, block):
 
 @functools.cache
 def _houses():
-    """scenes-cnn, ten scenes with a whole house, and where each kind of square goes."""
-    found = data.scenes(120, seed=2)
-    masks = {n: found.masks[:, i] for i, n in enumerate(found.mask_names)}
-    rows = ((masks["door"].flatten(1).sum(1) >= 12) & (masks["window"].flatten(1).sum(1) >= 12) & (masks["roof"].flatten(1).sum(1) >= 40)).nonzero()[:10, 0]
-    pixel, generator, spots = torch.arange(64.0), torch.Generator().manual_seed(0), {}
-
-    def middle(mask):
-        m = mask.float()
-        return torch.stack([(m * pixel[:, None]).sum((1, 2)), (m * pixel).sum((1, 2))], 1) / m.sum((1, 2))[:, None]
-
-    for part in _PARTS[:3]:
-        mask = masks[part][rows]
-        spots[part] = middle(mask & (pixel < middle(mask)[:, 1, None, None]) if part == "window" else mask)
-    house = sum(masks[p][rows] for p in ("wall", "roof", "door", "window")).flatten(1).float()
-    for name, chance in zip(_PARTS[3:], (house, torch.ones_like(house)), strict=True):
-        drawn = torch.multinomial(chance, 1, generator=generator)[:, 0]
-        spots[name] = torch.stack([drawn // 64, drawn % 64], 1).float()
-    return zoo.load("scenes-cnn"), found.images[rows], spots
+    """scenes-cnn, ten houses, and where each kind of square goes."""
+    images, places = features.parts.house_places()
+    return zoo.load("scenes-cnn"), images[:10], {kind: centres[:10] for kind, centres in places.items()}
 
 
 def _rgb(x):

@@ -123,9 +123,9 @@ def _grey(x, limit):
 def demos():
     return [
         Demo("02/price", "02", "The price of a stroke: λ, p and β", price,
-             {"lam": Slider(0.1, 3.0, 1.0, label="λ", log=True), "p": Toggle({"p = 1": 1.0, "p = 0.8": 0.8, "p = 0.5": 0.5}, label="penalty"),
+             {"lam": Slider(0.1, 3.0, 0.3, label="λ", log=True), "p": Toggle({"p = 1": 1.0, "p = 0.8": 0.8, "p = 0.5": 0.5}, label="penalty"),
               "last": Slider(20.0, 3000.0, 700.0, label="last β / λ", log=True), "picture": Slider(0, 7, 0, label="picture")},
-             "A small λ makes every stroke dear: few are left. A smaller p prefers few strong strokes to many weak ones. "
+             "λ is the price of a misfit: where it is small, every stroke is dear, and few are left. A smaller p prefers few strong strokes to many weak ones. "
              "If β ends too low, x stays far from z and the picture pale.",
              "A high-passed picture, its reconstruction from a sparse code, what is left, where the code is not zero, how much each "
              "of sixteen filters is used, and the objective at every step."),

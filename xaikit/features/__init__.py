@@ -1,5 +1,5 @@
 """What a unit looks for: receptive fields, strongest patches, preferred inputs, sparse codes, probes."""
-from . import adaptive, bow, bow_relevance, edges, photo_codes, sparse, study
+from . import adaptive, bow, bow_relevance, edges, parts, photo_codes, sparse, study
 from .belief import Rbm, Stack, contrastive_divergence, fit_dbn, fit_sdae
 from .belief_views import (gibbs, linear_combination, log_likelihood_bound, log_partition, maximize_units,
                            reconstruction_error, sample_unit)
@@ -27,5 +27,5 @@ __all__ = [
     "Occluded", "Rbm", "Stack", "adaptive", "agreement", "bow", "bow_relevance", "aliasing", "contrastive_divergence", "dead_units",
            "deconvnet_probe", "dense_maps", "edges", "feature_changes", "filter_bands", "fit_dbn", "fit_sdae", "gibbs", "hide", "inconsistency", "learn_filters",
            "linear_combination", "log_likelihood_bound", "log_partition", "matches", "maximize_units", "nearest",
-           "occlusion_maps", "project", "orientation", "photo_codes", "reconstruction_error", "relu_cuts", "responses", "sample_unit", "scrambled", "settling", "shrink",
+           "occlusion_maps", "parts", "project", "orientation", "photo_codes", "reconstruction_error", "relu_cuts", "responses", "sample_unit", "scrambled", "settling", "shrink",
            "sparse", "sparse_code", "spectrum", "study", "top_projections", "unpool"]

@@ -27,8 +27,9 @@ class Switches:
 @dataclass(frozen=True)
 class Layer:
     """What a layer came to: ``maps`` z (N, K, H, W), its ``pooled`` values and ``switches``, the ``picture`` R z, and
-    ``history``, a DataFrame[step, objective of C_l summed over the pictures, moved: share of the switches that moved,
-    among the blocks that hold anything, nonzero: share of z]."""
+    ``history``, a DataFrame[step, objective of C_l summed over the pictures, moved: share of the switches that moved in
+    that step, among the blocks that hold anything after it, nonzero: share of z].  A block of zeros has its switch at
+    its first place."""
 
     maps: torch.Tensor
     pooled: torch.Tensor
@@ -106,14 +107,14 @@ def infer(y, filters, switches=(), size=(2, 2, 2), lam=2.0, steps=20, beta=None,
         start = project(y, filters, switches) if z is None or beta is None else z
         beta = beta or 1 / (lam * _norm(start, filters, switches))
         z = torch.zeros_like(start) if z is None else z
-        residual, rows, before = paint(z, filters, switches) - y, [], None
+        residual, rows, before = paint(z, filters, switches) - y, [], pool(z, size)[1].index
         for step in range(steps):
             z = F.softshrink(z - lam * beta * project(residual, filters, switches), beta)
             pooled, s = pool(z, size)
             z = unpool(pooled, s)
             residual = paint(z, filters, switches) - y
             held = pooled != 0
-            moved = 1.0 if before is None else float(((s.index != before) & held).sum() / held.sum().clamp_min(1))
+            moved = float(((s.index != before) & held).sum() / held.sum().clamp_min(1))
             before = s.index
             rows.append((step + 1, float(objective(z, residual, lam).sum()), moved, float((z != 0).float().mean())))
         return Layer(z, pooled, s, residual + y, pd.DataFrame(rows, columns=["step", "objective", "moved", "nonzero"]))
@@ -188,8 +189,8 @@ def _worst(left, kernel, generator):
     return item[None, :, top:top + kernel, int(sums.argmax()):][..., :kernel]
 
 
-def strongest(layer, filters, switches=(), count=9, item=0):
-    """The ``count`` strongest activations of one item's top maps, each alone down to the pixels.
+def strongest(layer, filters, switches=(), count=9, item=0, unit=None):
+    """The ``count`` strongest activations of one item's top maps, or of its map ``unit``, each alone down to the pixels.
 
     Returns ``(pictures (count, C, H, W), DataFrame[map, row, column, value])``, the strongest first; ``switches`` are
     those of the layers below.  Activations that are 0 are not shown, so that there may be fewer.
@@ -197,6 +198,8 @@ def strongest(layer, filters, switches=(), count=9, item=0):
     import pandas as pd
 
     z = layer.maps[item]
+    if unit is not None:
+        z = z * (torch.arange(len(z)) == unit)[:, None, None]
     places = z.abs().flatten().topk(min(count, int((z != 0).sum()))).indices
     alone = torch.zeros(len(places), z.numel()).to(z)
     alone[torch.arange(len(places)), places] = z.flatten()[places]

@@ -13,7 +13,7 @@ from ..attribution.checks import check_input, check_model, check_steps
 class Occluded:
     """What a grey square did at each of its (rows, columns) places: ``activity`` of the map ``unit``, summed over its
     places, ``probability`` of the class ``target``, and ``prediction``, the most likely class; ``before``: the three
-    without a square.  ``tops`` (rows,) and ``lefts`` (columns,) of the square in pixels.
+    without a square.  ``tops`` (rows,) and ``lefts`` (columns,) of the square in pixels, and its ``size``.
     """
 
     activity: Tensor
@@ -24,6 +24,7 @@ class Occluded:
     target: int
     tops: Tensor
     lefts: Tensor
+    size: int
 
 
 def corners(side, size, stride):
@@ -72,7 +73,7 @@ def occlusion_maps(model, x, layer, target=None, size=12, stride=6, grey=0.5, un
                  for g in grid.split(batch_size)]
     activity, probability, prediction = (torch.cat(v).view(len(tops), len(lefts)) for v in zip(*found, strict=True))
     before = tuple(v.item() for v in _measured(maps, logits, unit, target))
-    return Occluded(activity, probability, prediction, before, unit, target, tops, lefts)
+    return Occluded(activity, probability, prediction, before, unit, target, tops, lefts, size)
 
 
 def _look(model, layer, x):
@@ -113,12 +114,13 @@ def inconsistency(changes):
 
     H, the Hamming distance, is divided by the number of features: the share of them whose change has another sign (−1, 0
     or 1) in one image than in the other.  Low: hiding the part changes the features of all images alike.  The error is
-    over images.  ValueError for fewer than two images.
+    the jackknife's over images: each image sits in n − 1 pairs, so that the mean moves with it at twice the weight that it
+    would have in a mean of n numbers.  ValueError for fewer than three images.
     """
     signs = changes.flatten(1).sign()
     n, features = signs.shape
-    if n < 2:
-        raise ValueError("the measure compares images: two at least are needed")
+    if n < 3:
+        raise ValueError("the measure compares images: two at least are needed, and three for an error")
     equal = sum((signs == v).float() @ (signs == v).float().T for v in (-1, 0, 1))
     each = (1 - equal / features).fill_diagonal_(0).sum(1) / (n - 1)
-    return float(each.mean()), float(each.std() / n ** 0.5)
+    return float(each.mean()), 2 * float(each.std()) * (n - 1) / (n - 2) / n ** 0.5
