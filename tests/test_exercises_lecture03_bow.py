@@ -53,7 +53,14 @@ def shares(m, p, total=None):
     return torch.where((m ** p).sum(0) == 0, 1 / len(m), m ** p / total)
 
 
+def above(threshold):
+    """Sums below a threshold taken for 0."""
+    return lambda R, m, p: torch.where((m ** p).sum(0).abs() < threshold, torch.tensor(1 / len(m)),
+                                       m ** p / (m ** p).sum(0)) @ R
+
+
 WRONG = [  # id, answer, how the hint begins
+    ("3.7", above(0.05), ""), ("3.7", above(0.01), ""),
     ("3.6", lambda x, support, coef, bias: coef @ torch.minimum(support, x), "The bias is missing"),
     ("3.6", lambda x, support, coef, bias: bias + coef @ torch.minimum(support, x),
      "Every word got the whole bias"),

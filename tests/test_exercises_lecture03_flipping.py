@@ -85,12 +85,15 @@ WRONG = [
     (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: (c[0] - c).sum()), "The differences are summed",
      1),
     (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: c[0] - c[-1]), "That is the fall", 1),
+    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: area(c).abs()), "The sign of the area", 1),
+    (curve_then(lambda x, r: rows_of(x, down(r)), lambda c: area(c).clamp(min=0)), "The area may be negative", 1),
 ]
 
 
+@pytest.mark.parametrize("seed", [0, 7])
 @pytest.mark.parametrize(("wrong", "hint", "points"), WRONG, ids=[w[1] for w in WRONG])
-def test_wrong_answers_get_their_hint(wrong, hint, points):
-    score, verdict, _ = evaluate(EXERCISE, wrong)
+def test_wrong_answers_get_their_hint(wrong, hint, points, seed):
+    score, verdict, _ = evaluate(EXERCISE, wrong, seed)
     assert verdict.hint.startswith(hint) and score == points, verdict
 
 

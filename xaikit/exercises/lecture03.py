@@ -60,6 +60,8 @@ def _layers(rng):
         if "z = 0" in note:
             b = rng.normal(size=j) * 2
             a[:, :2], W[:, 1], b[1] = [[1, 2], [2, 4]], [2, -1, 0, 0], 0
+        if n == 3:  # one |z| below ε: a floor is then another thing than a sum
+            b[0] += 0.05 - (a @ W + b)[0, 0]
         made.append({"a": a, "W": W, "b": b, "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
     return made
 
@@ -168,6 +170,9 @@ EXERCISES = [
              lambda a, W, b, R, eps: np.abs(a) * _epsilon(a, W, b, R, eps, times=False)),
             ("|z| has no sign: relevance keeps the sign of z_ij / z_j.",
              lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, np.abs(a @ W + b) + eps)),
+            ("The bias's own share belongs to no input: drop the last column.",
+             lambda a, W, b, R, eps: np.concatenate([_epsilon(a, W, b, R, eps), (
+                 b * R / (a @ W + b + eps * signed(a @ W + b))).sum(1)[:, None]], 1)),
         ],
         hints=("Write z = a W + b first. Then every output j hands R_j / (z_j ± ε) down, and input i "
                "collects a_i w_ij times that.",
@@ -203,6 +208,12 @@ EXERCISES = [
              lambda z, b, R, eps: R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))),
             ("Rows were summed: the sum runs over the outputs j.",
              lambda z, b, R, eps: (R * (1 - (b + eps * signed(z)) / (z + eps * signed(z)))).sum(0)),
+            ("|z| has no sign: the denominator keeps z's.",
+             _quietly(lambda z, b, R, eps: (R * (z - b) / (np.abs(z) + eps)).sum(1))),
+            ("z contains the bias already: the inputs sent z − b.",
+             lambda z, b, R, eps: (R * (z + b) / (z + eps * signed(z))).sum(1)),
+            ("Each neuron has a fraction of its own: multiply by its R first, then sum.",
+             lambda z, b, R, eps: R.sum(1) * ((z - b) / (z + eps * signed(z))).sum(1)),
             ("Conservation does not hold here: bias and stabiliser keep some of it.",
              lambda z, b, R, eps: R.sum(1)),
         ],

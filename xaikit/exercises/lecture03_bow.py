@@ -64,6 +64,8 @@ def _local_cases(rng):
         m = rng.uniform(.2, 1, (n, v)) * (rng.random((n, v)) < .7)
         m[0] = np.maximum(m[0], .3)  # every word is spoken by somebody …
         m[:, silent] = 0  # … but for these
+        if p == 3:  # and one so softly that its sum is .008: small is not nobody
+            m[:, 2], m[0, 2] = 0, 0.2
         if "signs" in note:
             m = rng.normal(size=(n, v))
             m[0] += 2.5 - m.sum(0)  # the sums stay away from zero

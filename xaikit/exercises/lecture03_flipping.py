@@ -27,9 +27,12 @@ def _cases(rng):
         f = functions.random_network(rng, D,
                                      activation="tanh") if kind == "network" else functions.polynomial(
             D, rng.normal(size=(D, D)), rng.normal(size=D), rng.normal())
-        relevance = rng.permutation(D) - D / 2 + rng.uniform(-0.3, 0.3, D)  # both signs, no ties
-        made.append({"x": rng.uniform(0, 0.45, D) + 0.55 * (rng.random(D) < 0.5), "relevance": relevance,
-                     "note": f"an input of {D} pixels", **f})
+        while True:
+            relevance = rng.permutation(D) - D / 2 + rng.uniform(-0.3, 0.3, D)  # both signs, no ties
+            x = rng.uniform(0, 0.45, D) + 0.55 * (rng.random(D) < 0.5)
+            if D != 6 or _truth(lambda rows: functions.value(f, rows), x, relevance)[1] < -0.05:  # one area is negative
+                break
+        made.append({"x": x, "relevance": relevance, "note": f"an input of {D} pixels", **f})
     return made
 
 
@@ -96,8 +99,10 @@ EXERCISES = [formula(
         ("That is the area under the curve: take f(x⁽⁰⁾) − f(x⁽ᵏ⁾), so that a falling curve has a large "
          "area.",
          _with_area(lambda c: c.mean()), 0.5),
-        ("The sign of the area is turned: a falling curve has a positive "
-         "area.", _with_area(lambda c: (c - c[0]).mean()), 0.5),
+        ("The sign of the area is turned, or lost: a falling curve has a positive area, a rising one a "
+         "negative: no abs().", _with_area(lambda c: (c - c[0]).mean()), 0.5),
+        ("The area may be negative, where the score rises: no clamp.",
+         _with_area(lambda c: max((c[0] - c).mean(), 0.0)), 0.5),
         ("Divided by D: there are D + 1 scores, the first with a difference of 0.",
          _with_area(lambda c: (c[0] - c).sum() / (len(c) - 1)), 0.5),
         ("That is the trapezoidal rule: the mean counts all D + 1 scores alike.",
