@@ -23,7 +23,7 @@
 # | | |
 # |---|---|
 # | **You will be able to** | explain a picture by few active features, and say what the p in the penalty does · unpool with switches, and test that two operators are adjoint · send one activation back to the pixels through any convolutional network · say what gradient, deconvnet and guided backprop do at a ReLU, and what it costs · find dead and aliased features by looking, and say it in numbers · tell by occlusion what a prediction hangs on |
-# | **Time** | 120 minutes, of which 70 for the six exercises |
+# | **Time** | 140 minutes, of which 52 for the six exercises |
 # | **Builds on** | convolution, pooling and gradients in PyTorch; lecture 01 for top patches and receptive fields |
 # | **Sources** | Zeiler, Krishnan, Taylor, Fergus 2010, *Deconvolutional Networks*; Zeiler, Taylor, Fergus 2011, *Adaptive Deconvolutional Networks for Mid and High Level Feature Learning*; Zeiler, Fergus 2014, *Visualizing and Understanding Convolutional Networks* (“the paper” from section 4 on); Springenberg, Dosovitskiy, Brox, Riedmiller 2015, *Striving for Simplicity: The All Convolutional Net* |
 
@@ -72,7 +72,7 @@ from xaikit.source import show_source
 # x sub-problem's solution with $\beta=\lambda L$, $L=\|F^\top F\|$; and **FISTA**, the same with momentum.
 
 # %% [markdown]
-# ### Exercise 2.1 — shrinkage ★★☆ · 10 min · 2 points
+# ### Exercise 2.1 — shrinkage ★★☆ · 5 min · 2 points
 #
 # Write `shrink(z, beta)`: for every entry of `z` the $x$ that minimises $\frac\beta2(z-x)^2+|x|$. Derive it first: set the derivative to zero for
 # $x>0$, then for $x<0$. When is neither possible? And why does the same path not lead to a formula for $|x|^{0.8}$?
@@ -89,6 +89,9 @@ def shrink(z, beta):
 
 # %% nbgrader={"grade": true, "grade_id": "check-2.1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 check("2.1", shrink)
+
+# %% [markdown]
+# In the library, the formula for $p=1$ and the table for every other $p$:
 
 # %%
 show_source(features.shrink)
@@ -256,7 +259,7 @@ plot.describe(fig, "Two pictures, each clean, with noise, and as the three metho
 # For fixed switches this descends if $\tau_l\le1/(\lambda_l\|R_l^\top R_l\|)$; we take the largest.
 
 # %% [markdown]
-# ### Exercise 2.2 — unpool with switches ★★☆ · 10 min · 2 points
+# ### Exercise 2.2 — unpool with switches ★★☆ · 3 min · 2 points
 #
 # Write `unpool(pooled, switches, size)`. Each row of `pooled` (N, M) holds the values of M blocks, the same row of `switches`
 # says to which of the `size` places they go.
@@ -273,6 +276,9 @@ def unpool(pooled, switches, size):
 # %% nbgrader={"grade": true, "grade_id": "check-2.2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 check("2.2", unpool)
 
+# %% [markdown]
+# In the library, with pooling beside it, for blocks of places and maps:
+
 # %%
 show_source(features.adaptive.pool, features.adaptive.unpool)
 
@@ -283,7 +289,7 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# ### Exercise 2.3 — R and its transpose ★★☆ · 10 min · 2 points
+# ### Exercise 2.3 — R and its transpose ★★★ · 20 min · 3 points
 #
 # A matrix too large to write down can still be tested for being the transpose of another: $B=A^\top$ if and only if
 # $\langle Ap,y\rangle=\langle p,By\rangle$ for all $p$ and $y$; random ones will do. Take one layer with one picture channel and pooled values: here
@@ -306,7 +312,7 @@ def dot_product_test(p, y, filters, switches):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "check-2.3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-2.3", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 check("2.3", dot_product_test)
 
 # %% [markdown]
@@ -525,7 +531,7 @@ print(f"likeness of two pictures' projections, cut to the field: with switches {
 # | guided backprop | $R\cdot\mathbb 1[z>0]\cdot\mathbb 1[R>0]$ | both |
 
 # %% [markdown]
-# ### Exercise 2.4 — three ReLU rules ★★★ · 15 min · 3 points
+# ### Exercise 2.4 — three ReLU rules ★★★ · 10 min · 3 points
 #
 # Write `relu_with(rule)`, which returns a class derived from `torch.autograd.Function`. Its `forward(ctx, z)` is $\max(z,0)$ for all three; its
 # `backward(ctx, R)` follows `rule`: `"gradient"`, `"deconvnet"` or `"guided"`. A ReLU at $z=0$ exactly is shut.
@@ -611,7 +617,7 @@ pd.DataFrame({layer: {r: np.mean([unit_likeness(layer, r, p) for p in some]) for
 demos.get("02/relu").show()
 
 # %% [markdown]
-# ### Exercise 2.5 — one activation down to pixels ★★★ · 15 min · 3 points
+# ### Exercise 2.5 — one activation down to pixels ★★★ · 8 min · 3 points
 #
 # All in one function, for a network of conv (`w1`, 3 × 3, no padding) – ReLU – max pooling (2 × 2) – conv (`w2`, 3 × 3, no padding), without biases. `x` is one
 # picture `(C, H, W)`. Find the strongest activation of map `unit` at the top, keep it *with its value*, set all others to zero, and send it down by the deconvnet's rules.
@@ -892,7 +898,7 @@ print(f"what it costs, in probability: median {np.median([d for _, _, d in looke
 demos.get("02/occlusion").show()
 
 # %% [markdown]
-# ### Exercise 2.6 — occlusion map, batched ★★☆ · 10 min · 2 points
+# ### Exercise 2.6 — occlusion map, batched ★★☆ · 6 min · 2 points
 #
 # Write `occlusion_map(f, x, size, stride, grey=0.5)`. `x` is a picture `(H, W)`; `f` takes pictures `(N, H, W)` and returns a number for each, `(N,)`. The square's corner stands
 # at 0, `stride`, 2·`stride` … as long as the whole square fits. Return $f$ of the hidden pictures, `(rows, columns)`, and call `f` at most twice.

@@ -131,7 +131,7 @@ def _but(rule, gate, rectify):
 
 
 _base = formula(
-    id="2.4", title="Three ReLU rules", points=3, minutes=15, difficulty=3,
+    id="2.4", title="Three ReLU rules", points=3, minutes=10, difficulty=3,
     task="relu_with(rule): a torch.autograd.Function whose forward is max(z, 0) and whose backward sends the signal R on by "
          "the rule: 'gradient' R where z > 0, 'deconvnet' max(R, 0), 'guided' max(R, 0) where z > 0; 0 elsewhere.",
     library=lambda z, R: None, cases=_rule_cases, use=_through, truth=_all_rules(),
@@ -254,7 +254,7 @@ def _way(**how):
 _ONE_MAP = "The strongest place of all maps was taken: look for it in map `unit` alone, top[0, unit]."
 
 _TO_PIXELS = formula(
-    id="2.5", title="One activation down to pixels", points=3, minutes=15, difficulty=3,
+    id="2.5", title="One activation down to pixels", points=3, minutes=8, difficulty=3,
     task="to_pixels(x, w1, w2, unit): x (C, H, W) goes up through conv w1 (3 × 3, no padding, no bias), ReLU, 2 × 2 max pooling, conv w2. "
          "Keep the strongest activation of map `unit`, with its value, and send it down: filter with w2 transposed, unpool with the "
          "switches, rectify, filter with w1 transposed. → (C, H, W)",

@@ -70,7 +70,7 @@ def _observe_map(answer, case):
 
 
 _map = formula(
-    id="2.6", title="An occlusion map, batched", points=2, minutes=10, difficulty=2,
+    id="2.6", title="An occlusion map, batched", points=2, minutes=6, difficulty=2,
     task="occlusion_map(f, x, size, stride, grey=0.5): f of the picture x (H, W) with a grey square of `size` at each place, the corners at 0, stride, "
          "2·stride … as long as the square fits. f takes (N, H, W) and gives (N,); call it at most twice. → (rows, columns)",
     library=occlusion_map, cases=_picture_cases, truth=_hidden, axes="(rows, columns)",

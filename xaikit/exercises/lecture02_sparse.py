@@ -14,7 +14,7 @@ def shrink(z, beta):
 def unpool(pooled, switches, size):
     """Each value back to the place its switch names.  pooled (N, M), switches (N, M) places 0 … size−1 → (N, size)"""
     z = torch.zeros(len(pooled), size)
-    return z.scatter(1, switches, pooled)
+    return z.scatter_add(1, switches, pooled)  # added: the transpose of picking, also where two name one place
 
 
 def dot_product_test(p, y, filters, switches):
@@ -22,7 +22,7 @@ def dot_product_test(p, y, filters, switches):
     k, h, w = filters.shape
     shape = (len(y), k, y.shape[1] + h - 1, y.shape[2] + w - 1)  # of the maps
     kernel = filters.flip(1, 2)[None]
-    z = torch.zeros(len(p), k * shape[2] * shape[3]).scatter(1, switches, p).reshape(shape)
+    z = torch.zeros(len(p), k * shape[2] * shape[3]).scatter_add(1, switches, p).reshape(shape)
     painted = F.conv2d(z, kernel)[:, 0]
     projected = F.conv_transpose2d(y[:, None], kernel).flatten(1).gather(1, switches)
     return projected, (painted * y).sum((1, 2)), (p * projected).sum(1)
@@ -40,7 +40,7 @@ def _shrink_cases(rng):
 _soft = lambda z, t: np.sign(z) * np.maximum(np.abs(z) - t, 0)  # noqa: E731
 
 SHRINK = formula(
-    id="2.1", title="Shrinkage", points=2, minutes=10, difficulty=2,
+    id="2.1", title="Shrinkage", points=2, minutes=5, difficulty=2,
     task="shrink(z, beta): the minimiser x of β/2 (z − x)² + |x| for every entry. z (N, D), beta one number → (N, D).",
     library=shrink, cases=_shrink_cases, truth=lambda z, beta: _soft(z, 1 / beta), axes="(N, D)",
     mistakes=[
@@ -60,7 +60,7 @@ SHRINK = formula(
     hints=("For x > 0 the derivative β (x − z) + 1 is zero at x = z − 1/β, if that is positive. What for x < 0, and what if neither?",
            "Take 1/β off the absolute value, stop at 0, and give the sign back.",
            "return (z.abs() - 1 / beta).clamp_min(0) * z.sign()"),
-    insight="|x| has one slope on each side of 0, so each side is a linear equation; |x|^p has not, and needs a table.")
+    insight="|x| has one slope on each side of 0, so each side is a linear equation. For |x|^p in general no formula solves what comes, and a table does.")
 
 
 def _unpool_cases(rng):
@@ -99,7 +99,7 @@ def _first_row(pooled, switches, size):
 _NO_SWITCH = "The switches are not used: every value went to the first place of its block. Put it where the maximum was."
 
 UNPOOL = formula(
-    id="2.2", title="Unpool with switches", points=2, minutes=10, difficulty=2,
+    id="2.2", title="Unpool with switches", points=2, minutes=3, difficulty=2,
     task="unpool(pooled, switches, size): every value back to its place, zeros elsewhere. pooled (N, M), switches (N, M) → (N, size).",
     library=unpool, cases=_unpool_cases, truth=lambda pooled, switches, size, block: _placed(pooled, switches, size),
     axes="(N, size)",
@@ -127,8 +127,8 @@ UNPOOL = formula(
          lambda pooled, switches, size, block: _placed(switches.astype(float), switches, size)),
     ],
     hints=("Begin with zeros of shape (N, size). Row n gets pooled[n, m] at the place switches[n, m].",
-           "torch.Tensor.scatter(axis, places, values) does it for all rows at once; the axis is 1.",
-           "return torch.zeros(len(pooled), size).scatter(1, switches, pooled)"),
+           "torch.Tensor.scatter_add(axis, places, values) does it for all rows at once; the axis is 1.",
+           "return torch.zeros(len(pooled), size).scatter_add(1, switches, pooled)"),
     insight="One value, one place: the matrix has a single 1 in each column. Its transpose picks the values out again: U = Pᵀ.")
 
 
@@ -175,7 +175,7 @@ def _unflipped(p, y, filters, switches):
 
 
 ADJOINT = formula(
-    id="2.3", title="R and its transpose", points=2, minutes=10, difficulty=2,
+    id="2.3", title="R and its transpose", points=3, minutes=20, difficulty=3,
     task="dot_product_test(p, y, filters, switches): Rᵀy, ⟨R p, y⟩ and ⟨p, Rᵀy⟩. p (N, M), y (N, H, W), filters (K, h, w), "
          "switches (N, M) → (N, M), (N,), (N,).",
     library=dot_product_test, cases=_adjoint_cases, truth=lambda p, y, filters, switches: _adjoint(p, y, filters, switches),
