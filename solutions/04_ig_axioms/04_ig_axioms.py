@@ -22,7 +22,7 @@
 # | | |
 # |---|---|
 # | **You will be able to** | state six axioms of attribution, and break most methods with two inputs and a pencil · write integrated gradients and path gradients · check an attribution by its completeness gap · choose a baseline and say what it asks · read a witness |
-# | **Time** | 120 minutes, of which 73 for the seven exercises |
+# | **Time** | 140 minutes, of which 58 for the seven exercises; what is marked *optional* (the proof of theorem 1, section 6's nine plots, section 7's second look) can be left out: about 25 minutes less |
 # | **Builds on** | gradients in PyTorch; lecture 02 (deconvnet, guided backprop) and 03 (LRP) help, but are not needed |
 # | **Sources** | Sundararajan, Taly, Yan 2017, *Axiomatic Attribution for Deep Networks* (“the paper”); Shapley 1953, *A value for n-person games*; Friedman 2004, *Paths and consistency in additive cost sharing* |
 
@@ -240,7 +240,9 @@ plot.describe(
 
 # %% [markdown]
 # **Try it.** Two sliders for $x_1$ and $x_2$; a shaded row is a method that misses $x_2$ although $x_2$
-# changed the output. (The baseline of this figure is the origin.)
+# changed the output. The baseline is $(x_1,0)$, as in the picture: only $x_2$ moves, and so sensitivity (a)
+# has something to say. (DeepLIFT and LRP, the last two rows, come in section 3. LRP knows no baseline; where
+# the output is 0 it has nothing to share out.) Which rows are never shaded?
 
 # %% tags=["demo"]
 demos.get("04/sensitivity").show()
@@ -269,17 +271,24 @@ print("f:", *families.formula(f), sep="\n   ")
 print("g:", *families.formula(g), sep="\n   ")
 grid = torch.cartesian_prod(*[torch.linspace(-5, 5, 201, dtype=torch.float64)] * 2)
 print(
-    f"\nlargest difference on a grid of {len(grid)} points: {(f(grid) - g(grid)).abs().max().item():g}"
+    f"\nlargest difference on a grid of {len(grid)} points: {(f(grid) - g(grid)).abs().max().item():.0e} (rounding)"
 )
 
 # %% [markdown]
 # **DeepLIFT** (its rescale rule) and **LRP** go back layer by layer like the gradient, but replace slopes
 # by *discrete gradients*, differences between here and the baseline. For a ReLU with input $z$ here and
 # $z'$ at the baseline, DeepLIFT uses $\frac{\mathrm{ReLU}(z)-\mathrm{ReLU}(z')}{z-z'}$ instead of the
-# derivative. LRP shares the relevance $R_j$ of a neuron $j$ among the inputs $i$ of its layer, where input
-# $i$ has the value $x_i$ and the weight $w_{ij}$, in proportion to what they contributed:
+# derivative. A Linear layer hands on through its weights, as the gradient does, and at the input what
+# arrives is multiplied by $x_i-x'_i$. LRP has no baseline: it starts with the output itself, $R=F(x)$, and
+# shares the relevance $R_j$ of a neuron $j$ among the inputs $i$ of its layer, where input $i$ has the value
+# $x_i$ and the weight $w_{ij}$, in proportion to what they contributed ($0/0$ counts as 0):
 #
 # $$R_i=\sum_j \frac{x_i w_{ij}}{\sum_{k} x_{k}w_{kj}}\,R_j .$$
+#
+# *By pencil*, $f$ at $(3,1)$ with the baseline $(0,0)$. The last ReLU has the input $z=3-1-1=1$ here and $z'=-1$ at
+# the baseline. For DeepLIFT its slope is $\frac{1-0}{1-(-1)}=\frac12$; the two inner ReLUs have slope 1, the weights are
+# $1$ and $-1$: credit $\frac12\cdot1\cdot3=1.5$ and $\frac12\cdot(-1)\cdot1=-0.5$. LRP shares out $f(3,1)=1$ in
+# proportion to $3$ and $-1$, whose sum is 2: again $1.5$ and $-0.5$. Do the same for $g$ before you look.
 #
 # The chain rule holds for derivatives and fails for discrete gradients in general, and so the credit comes
 # to depend on where a network puts its intermediate results. At $(3, 1)$ with the baseline $(0, 0)$:
@@ -486,29 +495,36 @@ errors = {
     ]
     for rule in attribution.RULES
 }
-ax = plot.curves(
-    errors,
+fig, (left, right) = plot.subplots(1, 2, size=(9.6, 3.6))
+plot.curves(
+    {"Gauss–Legendre" if rule == "gauss" else rule: e for rule, e in errors.items()},
     x=steps,
+    ax=left,
     log="xy",
     xlabel="number of steps m",
     ylabel="|Σ IG − (F(x) − F(x′))|  (logits)",
-    title="completeness error, digits-cnn, mean of ten digits, black baseline",
+    title="completeness error, mean of ten digits",
+)
+plot.curves(
+    {"s": slope[3]}, x=alphas, ax=right, xlabel="α", ylabel="s(α)  (logits)", title="the slope, digit 3"
 )
 plot.describe(
-    ax,
-    "Completeness error against number of steps on logarithmic axes for five quadrature "
-    "rules. All fall, with slopes around minus one; from m = 16 on the left and right sums lie "
-    "highest, then trapezoid, midpoint and Gauss-Legendre.",
+    fig,
+    "Left: completeness error against number of steps on logarithmic axes for five quadrature "
+    "rules. With few steps the order changes; from m = 16 on all fall, and the left and right sums "
+    "lie highest, then trapezoid, midpoint and Gauss-Legendre. Right: the slope along the line from "
+    "black to a three. It starts below 0, jumps about, rises to a peak near α = 0.1 and comes down to a "
+    "level where it stays from about 0.4 on.",
 )
 
 # %%
-fits = {rule: np.polyfit(np.log(steps[2:]), np.log(e[2:]), 1)[0] for rule, e in errors.items()}
+fits = {rule: np.polyfit(np.log(steps[4:]), np.log(e[4:]), 1)[0] for rule, e in errors.items()}
 pd.DataFrame(
     {
-        "slope from m = 4 on": fits,
+        "slope from m = 16 on": fits,
         **{
             f"error at m = {m}": {r: e[steps.index(m)] for r, e in errors.items()}
-            for m in (4, 32, 128)
+            for m in (4, 16, 32, 128)
         },
         "m for 5 %": {
             r: next(m for m, error in zip(steps, e, strict=True) if error < 0.05 * rise.mean())
@@ -518,16 +534,27 @@ pd.DataFrame(
 ).round(4)
 
 # %% [markdown]
-# **What to see.** The one-sided sums fall like $1/m$: they are off by half a step's worth of the slope's
-# change from one end of the way to the other. The midpoints remove most of that error; the trapezoid, the mean
-# of left and right, about halves it here. What is left comes from the kinks. A ReLU network's slope *jumps*
-# wherever the line crosses one, so that no rule keeps the promise it makes for smooth functions: $m^{-2}$ for
-# midpoints and trapezoid, and much more for Gauss–Legendre, which is ahead from $m=8$ on, but by less and less.
-# Midpoints are simple and good; whatever you take, look at the gap. (For one picture the gap jumps about: you
-# saw it small by luck at $m=1$, and no smaller at $m=128$ than at $m=32$.)
+# **What to see.** Right, what is summed: the slope starts below 0, jumps about while the picture is almost black, has a peak
+# near $\alpha=0.1$, and is nearly level from 0.4 on. A handful of points does not see the beginning, and up to $m=8$ luck decides: at $m=4$ the trapezoid does worse than the right
+# ends, and midpoints hardly better. From $m=16$ on there is order. The one-sided sums fall like $1/m$: they
+# are off by half a step's worth of the slope's change from one end of the way to the other. Midpoints remove most of
+# that error; the trapezoid, the mean of left and right, about halves it here. What is left comes from the kinks. A ReLU
+# network's slope *jumps* wherever the line crosses one, so that no rule keeps the promise it makes for smooth functions:
+# $m^{-2}$ for midpoints and trapezoid, and much more for Gauss–Legendre, which is the best of the five from $m=8$ on
+# and yet falls no faster than the others. Midpoints are simple and good; whatever you take, look at the gap. (For one picture the
+# gap jumps about: you saw it small by luck at $m=1$, and no smaller at $m=128$ than at $m=32$.)
 #
-# **Try it.** The slider is $m$, the toggle is the rule; the map on the right stops changing long before the
-# gap is small.
+# **Try it.** The slider is $m$, the toggle is the rule. A small gap does not yet mean a settled map; how far is the map of the three
+# from the one at $m=300$?
+
+# %%
+settled = attribution.integrated_gradients(cnn, three, 3, steps=300)
+rise_of_three = as_rows(row).item() - as_rows(black).item()
+for m in (1, 16, 32):
+    now = attribution.integrated_gradients(cnn, three, 3, steps=m)
+    off = ((now - settled).norm() / settled.norm()).item()
+    missing = abs(now.sum().item() - rise_of_three) / rise_of_three
+    print(f"m = {m:2d}: the map is {off:.1%} off, the gap is {missing:.2%} of F(x) − F(x')")
 
 # %% tags=["demo"]
 demos.get("04/steps").show()
@@ -634,24 +661,26 @@ demos.get("04/paths").show()
 
 # %% [markdown]
 # **Only the straight one is fair** (the paper, theorem 1). Two inputs $i$ and $j$ are *symmetric* for $F$
-# if swapping them never changes $F$. “Straight” is meant of the line: how fast one walks along it does not
-# matter. A method is **symmetry-preserving** if symmetric inputs with equal
+# if swapping them never changes $F$. A method is **symmetry-preserving** if symmetric inputs with equal
 # values, in $x$ and in $x'$, get equal credit. *Theorem 1: integrated gradients is the only
-# symmetry-preserving path method.*
+# symmetry-preserving path method.* (“Straight” is meant of the line: how fast one walks along it does not
+# matter.)
 #
-# The proof builds, for any path that is not straight, a function that convicts it. If the path is not
-# straight, there is a stretch $(t_1,t_2)$ where one coordinate is ahead of the other, say
-# $\gamma_i>\gamma_j$, and at the ends of which they are level: $a=\gamma_i(t_1)=\gamma_j(t_1)$ and
-# $b=\gamma_i(t_2)=\gamma_j(t_2)$. Let
+# *The proof (optional).* Let $x'=(0,\dots,0)$, $x=(1,\dots,1)$, and take a path from one to the other on which no input
+# ever goes back. If it is not straight, we build a function that convicts it. There is then a stretch $(t_1,t_2)$
+# on which one coordinate is ahead of another, say $\gamma_i>\gamma_j$, while at both of its ends the two are equal:
+# $a=\gamma_i(t_1)=\gamma_j(t_1)$ and $b=\gamma_i(t_2)=\gamma_j(t_2)$. Write $\mathrm{clip}(u)=\min(\max(u,a),b)$ and let
 #
-# $$f(x)=\begin{cases}0&\min(x_i,x_j)\le a\\(b-a)^2&\max(x_i,x_j)\ge b\\(x_i-a)(x_j-a)&\text{otherwise.}\end{cases}$$
+# $$f(x)=\big(\mathrm{clip}(x_i)-a\big)\big(\mathrm{clip}(x_j)-a\big).$$
 #
-# Take a path on which no input ever goes back. Outside the stretch $f$ is then constant along the path, so
-# nothing is handed out. On it, the slope for one input is what the *other* one has reached, less $a$. When
-# $x_i$, ahead, passes a level $u$, the other is still below $u$, and so $x_i$ earns less than $u-a$ per unit
-# of way; when $x_j$ passes the same level, it earns more than $u-a$. Yet $f$ is symmetric. Let us build it, for
-# a path that weaves about the diagonal. (Between path and diagonal it encloses as much area on one side as on the other, so
-# $x_1x_2$ alone would not convict it; that is why the proof needs its $f$.)
+# Up to $t_1$ neither input is above $a$, and from $t_2$ on neither is below $b$: there $f$ does not change along the path, and
+# nothing is handed out. On the stretch, the slope for one input is what the *other* one has reached, less $a$. When
+# $x_i$, ahead, passes a value $u$ between $a$ and $b$, the other is still below $u$, and so $x_i$ earns less than $u-a$ per
+# unit of way; when $x_j$ passes the same value, it earns more than $u-a$. Both travel from $a$ to $b$, so $x_j$ gets
+# more in all. Yet $f$ is symmetric. Let us build it, for a path that weaves about the diagonal. (Between path
+# and diagonal it encloses as much area on one side as on the other, so $x_1x_2$ alone would not convict it; that
+# is why the proof needs its $f$.) The last two lines are for $P_3$, whose leader reaches $b$ and waits: first our $f$, then
+# the one that the paper prints.
 
 
 # %%
@@ -666,10 +695,25 @@ t1, t2 = alpha[alpha < ahead.min()].max().item(), alpha[alpha > ahead.max()].min
 a, b = weave(torch.tensor([t1]))[0, 0].item(), weave(torch.tensor([t2]))[0, 0].item()
 proof = families.TheoremOne(a, b)
 print(f"x₂ is ahead on ({t1:.2f}, {t2:.2f});  a = {a:.2f},  b = {b:.2f}")
-for name, path in {"straight": powers(1, 1), "weaving": weave}.items():
-    c1, c2 = pg(lambda z: proof(z)[:, 0], path, 2000).tolist()
+
+
+def printed(z):
+    """The paper's f for a = 0, b = 1: 0 where min ≤ a, (b − a)² where max ≥ b, (x₁ − a)(x₂ − a) otherwise."""
+    top = torch.where(z.amax(1) >= 1, torch.ones(len(z)), product(z))
+    return torch.where(z.amin(1) <= 0, torch.zeros(len(z)), top)
+
+
+convicts = {
+    "straight": (powers(1, 1), lambda z: proof(z)[:, 0]),
+    "weaving": (weave, lambda z: proof(z)[:, 0]),
+    "P₃": (corner(0), lambda z: families.TheoremOne(0.0, 1.0)(z)[:, 0]),
+    "P₃, printed f": (corner(0), printed),
+}
+for name, (path, of) in convicts.items():
+    c1, c2 = pg(of, path, 2000).tolist()
+    rise = (of(torch.ones(1, 2)) - of(torch.zeros(1, 2))).item()
     print(
-        f"{name:9s} credit of x₁ {c1:.4f}, of x₂ {c2:.4f}, sum {c1 + c2:.4f}   (F(1,1) − F(0,0) = {(b - a) ** 2:.4f})"
+        f"{name:14s} credit of x₁ {c1:.4f}, of x₂ {c2:.4f}, sum {c1 + c2:.4f}   (F(1,1) − F(0,0) = {rise:.4f})"
     )
 
 # %%
@@ -680,14 +724,15 @@ fig, ax = plot.subplots(size=(5.2, 3.9))
 shown = ax.imshow(value, origin="lower", extent=(0, 1, 0, 1), cmap="Greys", vmax=1.3 * (b - a) ** 2)
 for label, path, style in (("straight", powers(1, 1), "-"), ("weaving", weave, "--")):
     ax.plot(*path(alpha).T, style, color=plot.COLORS[label == "weaving"], label=label, lw=2.2)
-ax.set(xlabel="x₁", ylabel="x₂", title="the function of the proof, and two paths")
+ax.set(xlabel="x₁", ylabel="x₂")
+ax.set_title("the function of the proof, and two paths", loc="left")
 ax.legend(loc="upper left")
 fig.colorbar(shown, ax=ax, label="f(x₁, x₂)")
 plot.describe(
     fig,
     "The function of the proof as grey levels over the unit square: white along the two axes, "
-    "where the smaller input is a = 0, a ramp up to the corner (b, b), constant grey where "
-    "the larger input is at least b. The straight path runs along the diagonal, the weaving "
+    "where the smaller input is a = 0, rising to the corner (b, b), and constant grey where both "
+    "inputs are at least b. The straight path runs along the diagonal, the weaving "
     "path above it first and below it later.",
 )
 
@@ -697,13 +742,14 @@ plot.describe(
 # changes. So $x_1$, which is behind on the hump, gets the larger share: what it does counts more because
 # $x_2$ is already there.
 #
-# (A close look shows an edge: as printed, $f$ *jumps* where the larger input reaches $b$ and the smaller
-# one has not. The proof only needs $f$ along the path, where both arrive together. Clipping both inputs to
-# $[a,b]$ and multiplying, $\big(\mathrm{clip}(x_i)-a\big)\big(\mathrm{clip}(x_j)-a\big)$, is continuous and
-# serves as well as long as the path does not leave the square on that stretch.)
+# The paper prints another $f$: the same inside the square $[a,b]^2$, but $(b-a)^2$ *wherever* the larger input is
+# at least $b$. It jumps where the larger one reaches $b$ and the smaller one has not, and just there goes a path whose
+# leader reaches $b$ and waits. A gradient does not see a jump. In the last line above, nothing is handed out although $f$
+# rises by 1: $f$ is not continuous, so completeness does not apply, and $P_3$ is not convicted. With clipped
+# inputs it is.
 
 # %% [markdown]
-# ### Exercise 4.5 — equal networks, different credits ★★★ · 20 min · 3 points
+# ### Exercise 4.5 — equal networks, different credits ★★☆ · 10 min · 3 points
 #
 # All path methods are implementation invariant, because they know a network by its gradients only. DeepLIFT
 # is not, and you are going to show it with a pair of your own.
@@ -714,7 +760,7 @@ plot.describe(
 # section 3 does not count, nor does the same pair times a number, with its inputs swapped, or beside inputs
 # that do nothing; another threshold, or other weights in front of $x_1$ and $x_2$, do count.
 #
-# *A way in:* two different orders of doing the same thing, such as
+# If that is too easy, find a pair that does not come from section 3 at all (★★★, 10 minutes more): two different orders of doing the same thing, such as
 # $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either
 # sign passes a ReLU as $\mathrm{ReLU}(p)-\mathrm{ReLU}(-p)$.
 
@@ -772,7 +818,7 @@ print(f"largest difference of path gradients:        {(bent[0] - bent[1]).abs().
 #
 # “Does not depend” means mathematically: an input may be wired to a hundred neurons as long as their
 # effects cancel. That makes dummies that are hard to spot. Here are random ReLU networks for all three,
-# made by putting networks side by side:
+# made by putting networks side by side (the nine plots below are optional; the table after them says it in numbers):
 #
 # | | network | what must come out |
 # |---|---|---|
@@ -859,11 +905,12 @@ table.map(lambda v: f"{v:.0e}" if v < 1e-6 else f"{v:.3f}")
 # $\max(R,0)$ is not linear, so the sign in $1.5f_1-f_2$ is enough.
 
 # %% [markdown]
-# ### Exercise 4.6 — a path that takes sides ★★☆ · 10 min · 2 points
+# ### Exercise 4.6 — a path that takes sides ★☆☆ · 5 min · 2 points
 #
 # The function $f(x_1,x_2)=x_1x_2$ is symmetric. Baseline and input treat its two inputs alike: $x'=(c,c)$
 # and $x=(d,d)$. Write `bent_path(alpha, baseline, x)`, a continuous path from baseline to `x`, on which the
-# two get different credit.
+# two get different credit. (Section 5 has shown paths that do so from $(0,0)$ to $(1,1)$; mind the ends. Once it passes: for
+# which path is the credit of $x_1$, from $(0,0)$ to $(1,1)$, exactly ¾?)
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.6", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -907,10 +954,12 @@ print(
 # paper's counterexamples first, then random ones built as in section 6. A cell says `holds` if 200 tries
 # found nothing. Mind what that means: *not found* is not *not there*, and only a proof says never.
 #
-# Five methods of the table have not been met yet. *SmoothGrad* averages the gradient over noisy copies of the input;
+# Six methods of the table have not been met yet. *SmoothGrad* averages the gradient over noisy copies of the input;
 # *occlusion* hides a part and measures how the score drops; *CAM* and *Grad-CAM* weigh the maps of the last convolution by
 # what each means for the class, and enlarge the sum to the size of the picture; *LRP αβ* shares positive and negative
-# contributions apart, with weights α = 2 and β = −1. Other lectures take them up.
+# contributions apart, with weights α = 2 and β = −1; *LRP composite* (`lrp_composite`) takes the ε-rule in Linear layers and
+# another one in convolutions. Other lectures take them up. (The rows have the names of the library's functions:
+# `deep_lift` is DeepLIFT, `lrp_epsilon` the ε-rule with the bias kept.)
 
 # %%
 table = evaluate.axioms(trials=200, seed=0)
@@ -959,7 +1008,7 @@ fig = table.loc["deep_lift", "symmetry"].show()
 # with $2x_1$ in place of $x_1$; it adds up to a symmetric function, and the two halves are explained
 # differently.
 #
-# Some cells of the table deserve a second look.
+# Some cells of the table deserve a second look (optional).
 #
 # * **Integrated gradients** holds everywhere, *path gradients* (here along a bent path) everywhere but in
 #   symmetry: theorem 1, found by search.
@@ -970,8 +1019,10 @@ fig = table.loc["deep_lift", "symmetry"].show()
 # * “Holds” is about what the search met, and random points are not *on* a kink. Where the whole line lies in one, code has to
 #   choose a derivative, and PyTorch takes $\mathrm{ReLU}'(0)=0$; the cell below shows that then even integrated gradients
 #   depends on how $\max(x_1,x_2)$ is written.
-# * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation: conserved
-#   is the logit $F(x)$, not the difference $F(x)-F(x')$, and what biases take is missing from it.
+# * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation. Two things can break it.
+#   Conserved is the logit $F(x)$, not the difference $F(x)-F(x')$; and biases take a share. In their witness, the ramp at
+#   $x=2$, only the second counts, since $F(x')=0$: with the bias kept, the last layer's bias takes all of $F(x)$; with the bias
+#   excluded, the last layer has only zeros to share among, and the $0/0$ counts as 0.
 # * **SmoothGrad** fails *symmetry* by chance: two equal inputs meet different noise. The more samples, the
 #   smaller the violation. (With the same seed two equal networks meet the same noise, so implementation
 #   invariance holds.)
@@ -1017,8 +1068,8 @@ fig = scaled.show()
 # another difference to share out.
 #
 # **Claim** (the paper, section 1, on the need for a baseline). For most networks there is a natural
-# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here? We call it neutral if no
-# class gets twice its even share.
+# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here? The paper gives no threshold;
+# we call it neutral, in a weak sense, if no class gets twice its even share.
 
 # %%
 with torch.no_grad():
@@ -1027,7 +1078,8 @@ print(
     "what the network says of a black picture:",
     ", ".join(f"{d}: {p:.0%}" for d, p in enumerate(blank.tolist())),
 )
-print(f"with ten classes neutral would be {1 / 10:.0%} each")
+even, most = 1 / len(blank), blank.max().item()
+print(f"largest share {most:.0%}, even share {even:.0%}:", "neutral" if most < 2 * even else "not neutral", "in this sense")
 
 # %% [markdown]
 # A candidate is blind where it equals the input: since $x_i-x'_i=0$ there, pixel $i$ gets exactly 0. With
@@ -1058,14 +1110,15 @@ maps["32 digits"], baselines["32 digits"] = each.mean(0, keepdim=True), many.mea
 
 titles = list(maps)
 axes = plot.grid(
-    [*baselines.values(), *maps.values()],
-    titles=[*titles, *[f"from {t}" for t in titles]],
-    columns=6,
-    signed=[False] * 6 + [True] * 6,
+    [zero_digit, *baselines.values(), zero_digit, *maps.values()],
+    titles=["input", *titles, "input", *[f"from {t}" for t in titles]],
+    columns=7,
+    signed=[False] * 8 + [True] * 6,
+    size=1.5,
 )
 plot.describe(
     axes[0],
-    "Upper row: the baselines black, white, mean digit, blurred, noise, and 32 training "
+    "First column: the input, a handwritten zero. Upper row: the baselines black, white, mean digit, blurred, noise, and 32 training "
     "digits (their mean is shown). Lower row: the credit of a handwritten zero from each; "
     "red speaks for zero, blue against. From black only the strokes get credit, from the "
     "others also the dark inside.",
@@ -1092,7 +1145,8 @@ pd.DataFrame(
 # **What to see.** Upper row: baselines; lower row: the credit of the same zero from each, every map on its
 # own scale. From black, the strokes alone have colour, and the last column of the table says that the dark
 # pixels get next to nothing. From the mean digit and from many digits the inside of the zero turns red:
-# *there is no stroke here, where others have one*. Noise baselines give noisy maps. All sums agree with
+# *there is no stroke here, where others have one*. From white, the dark pixels take
+# the largest share of all, for they are what differs most from white. Noise baselines give noisy maps. All sums agree with
 # their differences; all six are right answers, to six questions.
 #
 # **Try it.** The toggle is the baseline; choose another digit (or a photograph, if you have the network for
@@ -1173,6 +1227,13 @@ plot.describe(
 )
 gaps = attribution.completeness_gap(cnn, shown, credit, predicted)
 print("completeness gaps (logits):", ", ".join(f"{v:.3f}" for v in gaps.tolist()))
+blue = credit.clamp(max=0).flatten(1).sum(1) / -credit.abs().flatten(1).sum(1)
+print("share of |credit| that is blue:", ", ".join(f"{v:.0%}" for v in blue.tolist()))
+
+# %% [markdown]
+# **What to see.** Blue lies on the digit's own strokes, for from black nothing else can get credit. It does not
+# mean that the stroke is wrong: on the way from black to $x$, brighter pixels at this place lowered the logit of this class, as
+# a stroke does that other digits have there, too. Completeness is about the sum of red and blue.
 
 # %% [markdown]
 # **A photograph.** The paper explains an ImageNet classifier. Ours is torchvision's SqueezeNet; its weights
@@ -1297,21 +1358,26 @@ compared = {
     "Gradient": word_credit(attribution.gradient),
     "Guided backprop": word_credit(attribution.guided_backprop),
 }
+with torch.no_grad():
+    logits = reader.body(vectors) - reader.body(torch.zeros_like(vectors))
+moved = logits[:, 1] - logits[:, 0]
 pd.DataFrame(
-    {name: score(c) for name, c in compared.items()},
-    index=["correlation with the truth", "top word has worth"],
+    {name: (*score(c), (c.sum(1) - moved).abs().max().item()) for name, c in compared.items()},
+    index=["correlation with the truth", "top word has worth", "largest completeness gap"],
 ).T.round(3)
 
 # %% [markdown]
 # **What to see.** The first three rows agree to the last digit, and that is no accident. This network's
 # convolutions have no biases, so doubling all vectors doubles what arrives at the last layer: on the line
 # from zero to $x$ the gradient never changes. Then the integral is the gradient at $x$, integrated
-# gradients *is* gradient × input (and DeepLIFT too), and one step would do. Biases are what tells these
-# methods apart. On this network they are absent for a reason: padding must say nothing.
+# gradients *is* gradient × input (and DeepLIFT too), and one step would do. It takes biases, or a baseline other than
+# 0, to tell these methods apart. On this network biases are absent for a reason: padding must say nothing.
 #
 # The last two rows lack the factor $x-x'$. A word's gradient, summed over its vector, says what would
-# happen if every number in the vector grew alike, which no word does. The axioms knew: both fail
-# completeness.
+# happen if every number in the vector grew alike, which no word does. The last column tells the rows apart: the
+# first three are complete *on this network*, the last two far from it. That is one more reason to look at the gap on
+# the network at hand. In section 7's table gradient × input and the gradient fail the same axioms, for there
+# the networks have biases.
 
 # %%
 gap = attribution.completeness_gap(
@@ -1342,10 +1408,10 @@ paper = claims.table("04")
 claims.styled(paper.drop(columns="lecture"))
 
 # %% [markdown]
-# **Two rows do not hold as written, both about LRP.** With the bias kept, LRP gives the two networks the
-# same credit; and in either form it gives the ramp's only input nothing, although the paper counts it among
-# the methods that step over flat regions. What the paper calls LRP has a baseline of 0 in mind and no
-# biases; much depends on such details.
+# **One row does not hold as written, and it is about LRP**: in either form it gives the ramp's only input nothing, although
+# the paper counts it among the methods that step over flat regions. And one row is no test of the paper, which does not
+# say what becomes of the bias: with the bias kept, LRP gives the two networks the same credit. What the paper calls
+# LRP has a baseline of 0 in mind and no biases; much depends on such details.
 #
 # **To take along.**
 # * An attribution is an answer to “why $F(x)$ *rather than* $F(x')$?”. Say which $x'$.

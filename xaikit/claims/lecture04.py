@@ -103,12 +103,12 @@ def _pair_lrp_excluded():
     "04",
     f"{_PAPER}, appendix B",
     "LRP, the same with biases kept, as most libraries have it",
-    "(1.5, −0.5) and (2, −1)",
+    "not stated",
 )
 def _pair_lrp_kept():
     from ..attribution import Epsilon, lrp
 
-    return _on_pair([(1.5, -0.5), (2, -1)], lrp, rules=Epsilon(1e-9))
+    return " and ".join(map(_numbers, _pair_credits(lrp, rules=Epsilon(1e-9)))), None
 
 
 def _credit_in_the_flat(method):

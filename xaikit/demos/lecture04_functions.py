@@ -62,7 +62,9 @@ def vanishing(x):
     chart.dot(0, 0, plot.MUTED)
     chart.text(0, 0, "baseline", dx=9, dy=14, size=11, color=plot.MUTED, anchor="lm")
     chart.dot(x, f, ORANGE, 6)
-    chart.text(x, f, f"x = {number(x)}", dy=-16, size=11, anchor="mm", bold=True)
+    # beside the line, not on it: above its left, or below its right where the left is out of the picture
+    dx, dy, anchor = (0, -16, "mm") if x > 1 else (-12, -9, "rm") if x > -0.4 else (13, 15, "lm")
+    chart.text(x, f, f"x = {number(x)}", dx=dx, dy=dy, size=11, anchor=anchor, bold=True)
     rows = [("f(x) − f(0)", f), ("gradient", slope),
             ("gradient × input", float(credit("gradient_x_input", Ramp(), [x])[0])),
             ("integrated gradients", float(credit("integrated_gradients", Ramp(), [x], steps=1000)[0]))]

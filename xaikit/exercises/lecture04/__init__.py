@@ -57,7 +57,7 @@ EXERCISES = [
             "As in 4.2, but the direction changes along the way: what replaces the constant factor x − x′?",
             "γ′(α) dα is the small step that the path takes: γ(k/m) − γ((k−1)/m). Multiply it by the"
             " gradient at the midpoint, "
-            "feature by feature, and sum over k.",
+            "input by input, and sum over k.",
             "`edges = torch.linspace(0, 1, steps + 1)`\n`mid = (edges[1:] + edges[:-1]) / 2`\n"
             "`return (gradient_credit(f, path(mid)) * (path(edges[1:]) - path(edges[:-1]))).sum(0)`",
         ),
@@ -69,8 +69,8 @@ EXERCISES = [
         lecture="04",
         title="Equal networks, different credits",
         points=3,
-        minutes=20,
-        difficulty=3,
+        minutes=10,
+        difficulty=2,
         task="twin_networks(): return f, g, two ReLU networks of the same two to eight inputs, equal"
         " everywhere, to which DeepLIFT (rescale rule,"
         " baseline 0) gives different credits at some point (5 % of what the output moves there). Each is an"
@@ -99,8 +99,8 @@ EXERCISES = [
         lecture="04",
         title="A path that takes sides",
         points=2,
-        minutes=10,
-        difficulty=2,
+        minutes=5,
+        difficulty=1,
         task="bent_path(alpha, baseline, x): a continuous path from baseline to x, both (2,), at the values"
         " alpha (S,) → (S, 2), so that the two"
         " features of f(x₁, x₂) = x₁·x₂ get different credit (by 5 % of (x₁ − x′₁)²) although baseline and x"
