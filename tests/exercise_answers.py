@@ -399,6 +399,46 @@ def path_absolute(f, path, steps=100):
     return path_by_jvp(f, path, steps).abs()
 
 
+def grad_of_the_caller(f, x):
+    x.requires_grad_(True)
+    f(x).sum().backward()
+    return x.grad  # a second call adds to it
+
+
+def ig_through_x(f, x, baseline, steps=32):
+    start, total = x.detach().clone().requires_grad_(True), 0
+    for a in mid(steps):
+        total = total + torch.autograd.grad(f(baseline + a * (start - baseline)).sum(), start)[0]
+    return (x - baseline) * total / steps
+
+
+def ig_from_x(f, x, baseline, steps=32):
+    return sum(grad(f, x + a * (x - baseline)) for a in mid(steps)) * (x - baseline) / steps
+
+
+def ig_divided_twice(f, x, baseline, steps=32):
+    return ig_batch(f, x, baseline, steps) / steps
+
+
+def ig_zero_over_zero(f, x, baseline, steps=32):
+    right = ig_batch(f, x, baseline, steps)
+    return right / (x - baseline) * (x - baseline)
+
+
+def path_fixed_steps(f, path, steps=100):
+    return path_by_loop(f, path, 100)
+
+
+def path_one_piece_less(f, path, steps=100):
+    return path_by_loop(f, path, steps - 1)
+
+
+def path_last_missing(f, path, steps=100):
+    edges = torch.linspace(0, 1, steps + 1)
+    way = path(edges[1:]) - path(edges[:-1])
+    return (grad(f, path((edges[1:] + edges[:-1]) / 2)) * way)[:-1].sum(0)
+
+
 # ---- 4.5
 
 
@@ -418,6 +458,36 @@ def slide(threshold=1.0, a=1.0, b=1.0):
         nn.Sequential(linear(first, [0.0, 0.0]), nn.ReLU(), end[0], nn.ReLU()),
         nn.Sequential(linear(first, [-threshold, 0.0]), nn.ReLU(), end[1], nn.ReLU()),
     )
+
+
+def twins_with_short_biases():  # None and one number for a bias
+    f, g = slide_as_lists(2.0)
+    return [f[0], f[1], (f[2][0], None)], [g[0], g[1], (g[2][0], 0.0)]
+
+
+def slide_as_lists(threshold):
+    first, out = [[1.0, 0.0], [0.0, 1.0]], ([[1.0]], [0.0])
+    return (
+        [(first, [0.0, 0.0]), ([[1.0, -1.0]], [-threshold]), out],
+        [(first, [-threshold, 0.0]), ([[1.0, -1.0]], [0.0]), out],
+    )
+
+
+def twins_as_list_of_modules():
+    return tuple(list(net) for net in slide(2.0))
+
+
+def twins_none():
+    return None, None
+
+
+def twins_dict():
+    return dict(zip("fg", slide_as_lists(2.0), strict=True))
+
+
+def twins_rounded():
+    f, g = slide_as_lists(2.0)
+    return f, [([[1.0 + 1e-5, 0.0], [0.0, 1.0]], g[0][1]), *g[1:]]
 
 
 def twins_as_modules():
@@ -636,6 +706,28 @@ def bent_stairs(alpha, baseline, x):
     return baseline + torch.stack([torch.floor(100 * alpha) / 100, alpha**3], 1) * (x - baseline)
 
 
+def bent_fine_stairs(alpha, baseline, x):
+    return baseline + torch.stack([torch.floor(1000 * alpha) / 1000, alpha**3], 1) * (x - baseline)
+
+
+def bent_rounded(alpha, baseline, x):
+    return baseline + torch.stack([alpha**0.5, alpha.round(decimals=3)], 1) * (x - baseline)
+
+
+def bent_two_rows(alpha, baseline, x):
+    return torch.stack([alpha, alpha**3]) * (x - baseline)[:, None] + baseline[:, None]
+
+
+def bent_steep(alpha, baseline, x):  # steep, and continuous
+    return baseline + torch.stack([alpha, alpha**200], 1) * (x - baseline)
+
+
+def bent_switch(alpha, baseline, x):
+    soft = torch.sigmoid(500 * (alpha - 0.7))
+    low, high = torch.sigmoid(torch.tensor(-350.0)), torch.sigmoid(torch.tensor(150.0))
+    return baseline + torch.stack([alpha, (soft - low) / (high - low)], 1) * (x - baseline)
+
+
 def bent_own_alpha(alpha, baseline, x):
     return bent_two_legs(torch.linspace(0, 1, len(alpha)), baseline, x)
 
@@ -679,6 +771,11 @@ def quick_paired(f, x, baseline, steps=32):  # right where N and steps have no c
 
 def quick_interleaved(f, x, baseline, steps=32):
     return _all_pairs(((torch.arange(steps) + 0.5) / steps).repeat_interleave(len(x)), f, x, baseline, steps)
+
+
+def quick_order_swapped(f, x, baseline, steps=32):
+    points = baseline[:, None] + middles(steps)[:, None] * (x - baseline)[:, None]
+    return (x - baseline) * grad(f, points.flatten(0, 1)).reshape(steps, *x.shape).mean(0)
 
 
 def quick_loop(f, x, baseline, steps=32):

@@ -756,9 +756,9 @@ plot.describe(
 #
 # Write `twin_networks()`: two ReLU networks `f, g` of the same two to eight inputs, equal *everywhere*, to
 # which DeepLIFT with baseline 0 gives different credit at some point. Each is an `nn.Sequential` of
-# `nn.Linear` and `nn.ReLU`, or a list of `(weight, bias)` with the weight of shape (out, in). The pair of
-# section 3 does not count, nor does the same pair times a number, with its inputs swapped, or beside inputs
-# that do nothing; another threshold, or other weights in front of $x_1$ and $x_2$, do count.
+# `nn.Linear` and `nn.ReLU`, or a list of `(weight, bias)` with the weight of shape (out, in). Networks of
+# section 3's function do not count, however they are written, nor that function times a number, with its inputs swapped, or
+# beside inputs that do nothing; another threshold, or other weights in front of $x_1$ and $x_2$, do count.
 #
 # If that is too easy, find a pair that does not come from section 3 at all (★★★, 10 minutes more): two different orders of doing the same thing, such as
 # $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either

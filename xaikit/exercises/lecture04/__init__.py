@@ -75,7 +75,7 @@ EXERCISES = [
         " everywhere, to which DeepLIFT (rescale rule,"
         " baseline 0) gives different credits at some point (5 % of what the output moves there). Each is an"
         " nn.Sequential of nn.Linear and nn.ReLU,"
-        " or a list of (weight, bias) pairs with ReLU between them. The pair of section 3 does not count, nor its multiples,"
+        " or a list of (weight, bias) pairs with ReLU between them. Networks of section 3's function do not count, however written, nor its multiples,"
         " with inputs swapped or beside unused inputs; other thresholds or weights do.",
         library=answers.twin_networks,
         cases=twins.twin_cases,
@@ -84,7 +84,7 @@ EXERCISES = [
         hints=(
             "DeepLIFT treats each ReLU as a straight line from its baseline value to its value now. Compute"
             " the same thing in another order, "
-            "and the lines differ. Where does the slide's pair do so?",
+            "and the lines differ. Where does the pair of section 3 do so?",
             "ReLU(ReLU(a) − c) = ReLU(a − c) for any c ≥ 0; and max(max(a, b), c) = max(a, max(b, c)) with"
             " max(a, b) = b + ReLU(a − b).",
             "f with layers x → (ReLU(x₁), ReLU(x₂)) → ReLU(first − c − second) and g with layers x →"

@@ -62,6 +62,7 @@ GRADIENT = formula(
     id="4.1", title="The gradient's credit", points=1, minutes=5, difficulty=1,
     task="gradient_credit(f, x): the gradient ∂f/∂x of each row. x (N, D) → (N, D). Tolerance 1e-3.",
     library=answers.gradient_credit, cases=_gradient_cases, truth=_slope, axes="(N, D)",
+    use=lambda answer: lambda f, x: (answer(f, x), answer(f, x))[1],  # .grad adds up from call to call
     mistakes=[
         ("That is f(x) itself: differentiate it.", lambda f, x: f(x)),
         ("That is gradient × input: leave the factor x out.", lambda f, x: _slope(f, x) * x),
@@ -74,7 +75,8 @@ GRADIENT = formula(
         ("The rows are summed: each row keeps its own gradient.",
          lambda f, x: np.broadcast_to(_slope(f, x).sum(0), x.shape)),
         ("That is a difference quotient to the origin; the gradient is the slope at x.", _to_the_origin),
-        ("The step of the finite difference is missing from the denominator, or halved: (f(x + h) − f(x − h)) / (2h).",
+        ("Twice the gradient: .grad adds up from call to call (work on x.detach().clone()), or the 2 in"
+         " (f(x + h) − f(x − h)) / (2h) is missing.",
          lambda f, x: 2 * _slope(f, x)),
     ],
     hints=(

@@ -14,12 +14,21 @@ SLIDE_PAIR = functions.network(
 )
 
 
+def _some_equal(cases):
+    """The cases; in those of three rows or more an input, and a whole row, are where the baseline is."""
+    for case in cases:
+        x, baseline = case["x"], case["baseline"]
+        if len(x) >= 3:
+            x[0, 1], x[1] = baseline[0, 1], baseline[1]
+    return cases
+
+
 def integrated_cases(seed):
     """Functions whose integral is known (1 − ReLU(1 − x); the slide's f; polynomials, where m midpoints
     give a closed form) and a random smooth network; one row and several, few steps and many.
     """
     rng = np.random.default_rng([seed, 42])
-    return [
+    cases = [
         Case(
             {"x": np.array([[2.0]]), "baseline": np.zeros((1, 1)), "steps": 32, **VANISHING},
             "f(x) = 1 − ReLU(1 − x) from 0 to 2",
@@ -50,12 +59,13 @@ def integrated_cases(seed):
             "a smooth network of three features, four rows, 100 steps",
         ),
     ]
+    return _some_equal(cases)
 
 
 def quick_cases(seed):
     """The same, with the network kept by an oracle that counts its calls."""
     rng = np.random.default_rng([seed, 47])
-    return [
+    cases = [
         Case(
             {"x": _draw(rng, 1, 3), "baseline": _draw(rng, 1, 3), "steps": 7, **_random_polynomial(rng, 3)},
             "one row, 7 steps",
@@ -87,6 +97,7 @@ def quick_cases(seed):
             oracle="f",
         ),
     ]
+    return _some_equal(cases)
 
 
 def integrated_observe(answer, case):
@@ -115,6 +126,8 @@ def _integrated_mistakes(case):
     i = np.arange(len(x) * m)  # α₁ … αₘ repeated beside rows repeated: row i mod N meets α of i mod m only
     paired = each[i % m, i % len(x)].reshape(m, *x.shape).mean(0)
     unused = "The argument steps is not used, or not as the number of midpoints."
+    swapped = each.transpose(1, 0, 2).reshape(m, *x.shape).mean(0) if len(x) > 1 else mean
+    divided = "Divided by the number of points, or by m twice: f(points).sum(), not .mean(), and one average."
     shifted = "Off by one: (k − ½)/m goes with k = 1 … m, and (k + ½)/m with k = 0 … m − 1."
     first = np.zeros_like(x)
     first[0] = (way * mean)[0]
@@ -184,6 +197,19 @@ def _integrated_mistakes(case):
             way * paired,
             0.25,
         ),
+        (
+            "The points are (N, steps, D) and the gradients were reshaped to (steps, N, D): keep one order.",
+            way * swapped,
+            0.25,
+        ),
+        (
+            "The gradient was taken at x, through the point: that puts in a factor α. Differentiate at the"
+            " point itself.",
+            way * (each * middle[:, None, None]).mean(0),
+        ),
+        (divided, way * mean / (m * len(x))),
+        (divided, way * mean / m),
+        ("The path starts at the baseline, not at x.", way * _average(case, middle, x, way)[0]),
         (unused, way * fine, 0.5),
         (unused, way * _average(case, functions.midpoints(32), b, way)[0], 0.5),
         ("The size without the sign: drop the abs().", np.abs(way * mean)),

@@ -14,8 +14,13 @@ def layers_from(network) -> list:
     import torch
     from torch import nn
 
+    if isinstance(network, (list, tuple)) and any(isinstance(part, nn.Module) for part in network):
+        network = nn.Sequential(*network)
     if not isinstance(network, nn.Module):
-        return [tuple(layer) for layer in network]
+        if not isinstance(network, (list, tuple)):
+            kind = type(network).__name__
+            raise ValueError(f"is a {kind}: expected a list of (weight, bias) or an nn.Sequential")
+        return [(weight, _bias(weight, bias)) for weight, bias in network]
     if not isinstance(network, nn.Sequential):
         raise ValueError(f"a {type(network).__name__}: only an nn.Sequential can be taken apart")
     parts = [p for p in _flat(network) if not isinstance(p, (nn.Identity, nn.Flatten))]
@@ -37,6 +42,13 @@ def layers_from(network) -> list:
             raise ValueError(f"a {type(part).__name__} layer: only Linear and ReLU are allowed")
         bent = isinstance(part, nn.ReLU)
     return layers
+
+
+def _bias(weight, bias):
+    # None and a single number stand for as many as there are outputs
+    import numpy as np
+
+    return np.zeros(len(weight)) + (bias or 0.0) if bias is None or isinstance(bias, (int, float)) else bias
 
 
 def _flat(network):
@@ -81,6 +93,8 @@ def twin_observe(answer, case):
     if observed["kind"] != "array":
         return observed
     try:
+        if isinstance(kept[0], dict):
+            raise ValueError("a dict is no pair, though it unpacks into its keys")
         f, g = kept[0]
     except Exception:
         return {

@@ -1,6 +1,7 @@
 """4.4 path gradients and 4.6 a path that breaks symmetry: cases, observation, judgement."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -14,7 +15,8 @@ PRODUCT = functions.polynomial(2, A=[[0.0, 1.0], [1.0, 0.0]])  # f(x₁, x₂) =
 ALPHA = np.concatenate([np.linspace(0, 1, 10_001), np.geomspace(1e-30, 1e-3, 700)])
 ALPHA = np.unique(np.float32(np.append(ALPHA, 1 - np.geomspace(2.0**-24, 1e-3, 200)))).astype(np.float64)
 SAMPLES, AGAIN = len(ALPHA), [1000, 1900, 3003, 4567]  # and some of them on their own
-JUMP = 0.01  # of the way from baseline to x, the longest step between neighbours
+JUMP = 0.05  # of the way from baseline to x, the longest step between neighbours; steep paths need room
+EVEN = np.searchsorted(ALPHA, np.float32(np.linspace(0, 1, 10_001))[10:-10].astype(np.float64))
 MARGIN = 0.05  # of (x₁ − x′₁)², the area of the box
 
 
@@ -39,6 +41,12 @@ def path_cases(seed):
     """
     rng = np.random.default_rng([seed, 44])
     corners = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.5]])
+    while True:  # so few steps that their number shows
+        curve = _curve(_draw(rng, 3), _draw(rng, 3), np.array([1.0, 2.0, 3.0]), _draw(rng, 3))
+        few = Case({"steps": 3, **curve, **_random_polynomial(rng, 3)}, "a polynomial of three inputs, 3 steps")
+        sums = [_sum(few, m) for m in (2, 3, 4, 4000)]
+        if min(np.abs(a - b).max() for a, b in combinations(sums, 2)) > 0.1:
+            break
     return [
         Case(
             {"steps": 100, **_curve([0, 0], [2.0, 1.5]), **PRODUCT},
@@ -68,6 +76,7 @@ def path_cases(seed):
             },
             "a smooth network of three features on a detour, 80 steps",
         ),
+        few,
     ]
 
 
@@ -85,6 +94,12 @@ def _along(case, alpha):
     return functions.gradient(case.data, point)[1], point, speed
 
 
+def _sum(case, m):
+    """The midpoint sum with m pieces."""
+    corner = functions.points(case.data, np.arange(m + 1) / m)[0]
+    return (_along(case, functions.midpoints(m))[0] * np.diff(corner, axis=0)).sum(0)
+
+
 def path_tolerance(steps) -> float:
     """What the midpoint sum of a curve may be off by: its error falls as 1/m², and 30/m² leaves room for
     any such rule.
@@ -100,6 +115,11 @@ def path_judge(case, observed):
     value, verdict = read(observed, (inputs,), "(D,)", {(): summed, (m,): summed}, m)
     if verdict:
         return verdict
+    for n in (2, 4000, 20, 50, 100, 1000) if m < 5 else ():  # the tolerance would let them pass
+        if close(value, _sum(case, n), 1e-3):
+            hint = "linspace(0, 1, m) has m − 1 pieces: m pieces have m + 1 edges."
+            hint = hint if n == 2 else "The argument steps is not used."
+            return Verdict(0.5, f"Wrong for {case.note}: that is the sum of {n}.", hint)
     expected = (gradient * speed).mean(0)
     ends = functions.points(case.data, [0.0, 1.0])[0]
     way = ends[1] - ends[0]
@@ -139,6 +159,11 @@ def path_judge(case, observed):
             gradient.mean(0) * middle[2][-1],
         ),
         ("The gradient is that of the end of the path: take it at each midpoint.", gradient[-1] * way),
+        ("The last piece is missing: m pieces have m + 1 edges.", (middle[0][:-1] * step[:-1]).sum(0)),
+        (
+            "The way travelled is from edge to edge of each piece, not from middle to middle.",
+            (middle[0][1:] * np.diff(middle[1], axis=0)).sum(0),
+        ),
         ("A direction lost its sign: γ′ may be negative.", (gradient * np.abs(speed)).mean(0)),
     ]
     tolerance = path_tolerance(m)
@@ -186,12 +211,13 @@ def bent_observe(answer, case):
 
 def bent_judge(case, observed):
     """Ends within 1e-3; the same point for the same α, asked for alone or among others; no step between
-    neighbours above 1 % of the way; the credits on x₁·x₂, integrated exactly between the points, differ by
+    neighbours above 5 % of the way, and none that stands alone between two rests; the credits on x₁·x₂, integrated exactly between the points, differ by
     at least 5 % of (x₁ − x′₁)².
     """
     baseline, x = case["baseline"], case["x"]
     way = float(x[0] - baseline[0])
-    value, verdict = read(observed, (SAMPLES, 2), "(S, 2)")
+    rows = "The axes are swapped. Two rows came: stack them along axis 1, torch.stack([…], dim=1)."
+    value, verdict = read(observed, (SAMPLES, 2), "(S, 2)", {(2, SAMPLES): rows})
     if verdict:
         return verdict
     ends, wanted = value[[0, -1]], np.stack([baseline, x])
@@ -215,7 +241,11 @@ def bent_judge(case, observed):
             0
         )  # ∂(x₁x₂)/∂x₁ = x₂: exact on the straight pieces between the points
         apart = float(np.abs(value[:, 0] - value[:, 1]).max())
-    if jump > JUMP * way:
+        even = np.abs(np.diff(value[EVEN], axis=0))
+        stairs = (even[1:-1] > 10 * (even[:-2] + even[2:])) & (even[1:-1] > 2e-4 * way)  # rest, step, rest
+    if jump <= JUMP * way and stairs.any():
+        at, jump = ALPHA[EVEN[1 + int(stairs.any(1).argmax())]], float(even[1:-1][stairs].max())
+    if jump > JUMP * way or stairs.any():
         return Verdict(
             0.0,
             f"The path jumps at α ≈ {at:.3f}, {case.note}.",

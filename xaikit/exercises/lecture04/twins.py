@@ -236,7 +236,9 @@ def _compare(f, g, x, lines):
         near = (off[inner] <= EQUAL).all() and np.ptp(of_f[inner]) > 1e-6
         positive = (off[(x >= 0).all(1)] <= EQUAL).all()
         hint = "Check each identity that you used by hand at this point, layer by layer."
-        if near:
+        if (off < 1e-3).all():
+            hint = "They are nearly equal: a weight or bias was rounded."
+        elif near:
             hint = "They agree near the origin only: a ReLU switches further out in one and not in the other."
         elif positive:
             hint = (
@@ -259,7 +261,7 @@ def _compare(f, g, x, lines):
     if _is_slide(x[:3500], of_f[:3500]):
         return Verdict(
             0.0,
-            "That is the slide's pair, ReLU(ReLU(x₁) − 1 − ReLU(x₂)).",
+            "These are networks of section 3's function, ReLU(ReLU(x₁) − 1 − ReLU(x₂)), however written.",
             "Find a pair of your own: another threshold or other weights in front of x₁ and x₂, three"
             " inputs, a maximum …",
         )
