@@ -587,22 +587,22 @@ print("share of the projections' size that lies on trees: " + ", ".join(f"{r} {f
 #
 # What does the cutting buy? The speckle of the gradient goes. Deconvnet and guided backprop look almost alike here; only the number, the share that lies on trees, puts guided backprop ahead, and not by much.
 #
-# And there is a price. A projection should depend on *which unit* was asked. Take one picture and one place of a layer, that where most units are active, ask them all,
+# And there is a price. A projection should depend on *which unit* was asked. Take one picture and one place of a layer, that where most units are active, ask sixteen of those,
 # and compare their projections: likeness 1 means that the answer is the same whoever is asked. (The same place for all, for two projections of places far apart would differ only because they do not overlap.)
 
 # %%
 def unit_likeness(layer, relu, picture):
-    """Mean |cosine| between the projections of all units that are active at one place of a picture (1, C, H, W)."""
+    """Mean |cosine| between the projections of sixteen units that are active at one place of a picture (1, C, H, W)."""
     active = features.responses(cnn, layer, picture)[0] > 0
     row, column = divmod(int(active.sum(0).argmax()), active.shape[2])
-    units = active[:, row, column].nonzero()[:, 0]
+    units = active[:, row, column].nonzero()[:16, 0]
     found = features.deconvnet_probe(cnn, layer, units, picture.expand(len(units), -1, -1, -1), (row, column), relu)
     found = found[found.flatten(1).norm(dim=1) > 0]
     pairs = likeness(found, found).abs()
     return float((pairs.sum() - len(found)) / (len(found) * (len(found) - 1)))
 
 
-some = scenes.images[scenes.labels == 3][:3, None]
+some = scenes.images[scenes.labels == 3][:2, None]
 pd.DataFrame({layer: {r: np.mean([unit_likeness(layer, r, p) for p in some]) for r in ways} for layer in ("features.4", "features.7", "features.10", "features.13")}).round(2)
 
 # %% [markdown]
@@ -752,8 +752,8 @@ print("test accuracy:", {e: round(train.accuracy(m, (patches, labels)), 2) for e
 
 # %% [markdown]
 # **What to see.** Left, the paper's claim: the lower a layer, the earlier it is at home. Right, a doubt. The lowest layer *starts* nearer to its end than the others, and the control says why: it is
-# its *own* start that it resembles. A random network of another seed correlates with the end hardly at all, in any layer. But learned weights stay close to the start that they were given (the cosines), and with
-# every layer between the pixels and the unit less of that is left in what the unit does. Measured from its own start, every layer covers its way at much the same pace. “Lower layers converge first” is true of
+# its *own* start that it resembles. A random network of another seed correlates with the end hardly at all, in any layer. Learned weights stay close to the start that they were given (the cosines), in all layers; but the higher
+# a layer, the more has changed below it, and the less of that is left in what its units do. Measured from its own start, every layer covers its way at much the same pace. “Lower layers converge first” is true of
 # what units *do*; that their learning is faster does not follow.
 #
 # In the picture the strongest patch jumps (the number under it is its place in the set), as the paper saw with “sudden jumps in appearance”. The jumps need no large change: the unit of layer 2 still jumps between epochs 10 and 20, that of layer 4
@@ -960,7 +960,8 @@ plot.describe(fig, "A handwritten seven, and the probability of seven for each p
 #
 # A **low** value means that hiding the part does the same to all pictures. We divide by the number of pairs and of features: a share between 0 and 1.
 #
-# Chance is no fixed number, for most features of a map do not change at all (sign 0) when a small square comes, and are then equal for free: what a value means, only a control says.
+# With random signs +1 and −1 the share would be ½. But most features of a map do not change at all (sign 0) when a small square comes, and are then equal for free: far below ½ is nothing by itself. What a value
+# means, only a control says.
 #
 # Here the truth about parts is known: each scene comes with the masks of its door, windows, roof. A grey square of ten pixels is put on the middle of the part; for comparison, on a random place of the house,
 # and anywhere.
@@ -985,7 +986,7 @@ found.pivot(index=["features", "block"], columns="hidden", values="Δ")[list(spo
 
 # %% [markdown]
 # **What to see.** *Place by place*, as the paper counts it: in blocks 2 to 4 hiding any of the three parts changes the features more consistently than hiding a random place of the house. The differences are small, for the
-# houses stand anywhere in the picture, and the same change at another place of the map counts as another one; the paper's dogs all looked into the camera. In blocks 3 and 4, squares *anywhere* look as consistent as parts, or more: one on
+# houses stand anywhere in the picture, and the same change at another place of the map counts as another one; the paper's dogs all looked into the camera. Squares *anywhere* come close to the parts in blocks 2 and 3, and look the most consistent of all in block 4: one on
 # the sky changes next to nothing, alike in all pictures. That is why the control that counts is the random place of the house.
 #
 # *Averaged over places*, a feature is “how much of unit $k$ is there”, and it no longer matters where a house stands. In blocks 2 to 4 hiding the door, or the roof, does much the same to every house; a random spot does not. The left window is

@@ -13,6 +13,16 @@ def _scenes():
     return zoo.load("scenes-cnn"), data.scenes(300, seed=2)  # those of the notebook
 
 
+@functools.cache
+def _top():
+    """{unit of block 4: (indices, positions, boxes) of its 24 strongest places, the strongest first}: a unit for trees, roofs, doors."""
+    from ..features.top import top_patches
+
+    net, scenes = _scenes()
+    top = top_patches(net, "features.10", (29, 9, 3), scenes.images, k=24)
+    return {u: (top.indices[i], top.positions[i], top.boxes[i]) for i, u in enumerate((29, 9, 3))}, top.field
+
+
 def _likeness(found):
     """Mean size of the cosine between the rows of (N, …), each with each; rows of zeros are left out."""
     import torch.nn.functional as F
@@ -48,16 +58,15 @@ def _same():
        "figure 2, by eye")
 def _structure():
     from .. import features
-    from ..features.top import top_patches
 
     net, scenes = _scenes()
     ratios = []
     for unit, parts in ((29, ("crown", "trunk")), (9, ("roof",)), (3, ("door",))):
-        top = top_patches(net, "features.10", unit, scenes.images)
-        size = features.deconvnet_probe(net, "features.10", unit, scenes.images[top.indices], top.positions).abs().sum(1)
-        mask = sum(scenes.masks[top.indices, scenes.mask_names.index(p)] for p in parts).float()
+        indices, positions, boxes = (v[:9] for v in _top()[0][unit])
+        size = features.deconvnet_probe(net, "features.10", unit, scenes.images[indices], positions).abs().sum(1)
+        mask = sum(scenes.masks[indices, scenes.mask_names.index(p)] for p in parts).float()
         seen = size.new_zeros(size.shape)
-        for r, (t, left, b, right) in enumerate(top.boxes.tolist()):
+        for r, (t, left, b, right) in enumerate(boxes.tolist()):
             seen[r, t:b, left:right] = 1
         ratios.append(float((size * mask).sum() / size.sum() / ((seen * mask).sum() / seen.sum())))
     return ("on trees, roofs, doors (units 29, 9, 3 of block 4): " + ", ".join(f"{r:.1f}" for r in ratios) +
@@ -67,12 +76,10 @@ def _structure():
 @claim("02", f"{_PAPER}, sec. 2.1", "the switches preserve the structure of the stimulus", "said of figure 1")
 def _switches():
     from .. import features
-    from ..features.top import top_patches
 
-    net, scenes = _scenes()
-    top = top_patches(net, "features.10", 29, scenes.images, k=24)
-    inside = [(n, at, box) for n, at, box in zip(top.indices.tolist(), top.positions.tolist(), top.boxes.tolist(), strict=True)
-              if box[2] - box[0] == box[3] - box[1] == top.field.size[0]]
+    (net, scenes), (top, field) = _scenes(), _top()
+    inside = [(n, at, box) for n, at, box in zip(*(v.tolist() for v in top[29]), strict=True)
+              if box[2] - box[0] == box[3] - box[1] == field.size[0]]
     with_, without = (_likeness(_cut(features.deconvnet_probe(net, "features.10", 29, scenes.images[[n for n, _, _ in inside]],
                                                               [at for _, at, _ in inside], switches=s), inside)) for s in (True, False))
     return (f"likeness of a unit's projections in {len(inside)} pictures: {with_:.2f}; with the switches withheld {without:.2f}: "
@@ -88,14 +95,13 @@ def _cut(found, inside):
 @claim("02", "Springenberg et al. 2015, sec. 3.4", "guided backprop shows the structure better than gradient and deconvnet (“sharper”)", "figures 3, 4, by eye")
 def _sharper():
     from .. import features
-    from ..features.top import top_patches
 
     net, scenes = _scenes()
-    top = top_patches(net, "features.10", 29, scenes.images)
-    mask = sum(scenes.masks[top.indices, scenes.mask_names.index(p)] for p in ("crown", "trunk")).bool()
+    indices, positions, _ = (v[:9] for v in _top()[0][29])
+    mask = sum(scenes.masks[indices, scenes.mask_names.index(p)] for p in ("crown", "trunk")).bool()
     on = {}
     for relu in ("gradient", "deconvnet", "guided"):
-        size = features.deconvnet_probe(net, "features.10", 29, scenes.images[top.indices], top.positions, relu).abs().sum(1)
+        size = features.deconvnet_probe(net, "features.10", 29, scenes.images[indices], positions, relu).abs().sum(1)
         on[relu] = float((size * mask).sum() / size.sum())
     return ("share of a tree unit's projections that lies on trees: " + ", ".join(f"{r} {v:.0%}" for r, v in on.items())), \
         on["guided"] > max(on["gradient"], on["deconvnet"])
@@ -106,11 +112,11 @@ def _who_is_asked():
     from .. import features
 
     net, scenes = _scenes()
-    pictures, like = scenes.images[scenes.labels == 3][:3, None], dict.fromkeys(("gradient", "deconvnet", "guided"), 0.0)
+    pictures, like = scenes.images[scenes.labels == 3][:2, None], dict.fromkeys(("gradient", "deconvnet", "guided"), 0.0)
     for x in pictures:
         maps = features.responses(net, "features.10", x)[0]
         place = divmod(int((maps > 0).sum(0).argmax()), maps.shape[2])  # where most units are active: one field for all
-        units = (maps[:, place[0], place[1]] > 0).nonzero()[:, 0]
+        units = (maps[:, place[0], place[1]] > 0).nonzero()[:16, 0]
         for r in like:
             like[r] += _likeness(features.deconvnet_probe(net, "features.10", units, x.expand(len(units), -1, -1, -1), place, r)) / len(pictures)
     return ("likeness (size of the cosine) of block 4's projections from one place of a picture: " + ", ".join(f"{r} {v:.2f}" for r, v in like.items())), \

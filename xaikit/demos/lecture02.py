@@ -158,7 +158,7 @@ def occlusion(picture, size, stride):
             (_grey(chance), f"P({at.classes[found.target]})", f"{chance.min():.0%} … {chance.max():.0%}"),
             (label, "most likely class", ""))):
         x = 20 + (i + 1) * (side + 24)
-        board.picture(shown, x, 44, side, side)
+        board.picture(_placed(shown, found, at.x.shape[-1], stride), x, 44, side, side)
         board.text(x, 34, title, 11.5, bold=True, anchor="ls")
         board.text(x, 248, below, 10.5, plot.MUTED)
     x = 20 + 3 * (side + 24)
@@ -167,8 +167,18 @@ def occlusion(picture, size, stride):
         board.text(x + 16, 256, _short(at.classes[c]), 10.5, plot.MUTED, anchor="lm")
         x += 26 + board.measure(_short(at.classes[c]), 10.5)
     board.text(20, 248, f"square {size}, stride {stride} pixels", 10.5, plot.MUTED)
-    board.text(20, 268, "dark: low.  Each cell stands where the square's corner was.", 10.5, plot.MUTED)
+    board.text(20, 268, "dark: low.  Each cell stands where the square's middle was.", 10.5, plot.MUTED)
     return board.jpeg()
+
+
+def _placed(cells, found, side, stride):
+    """A map of the squares' places as a picture of side × side pixels: each cell around its square's middle, white elsewhere."""
+    nearest, inside = [], []
+    for start in (found.tops, found.lefts):
+        off = (np.arange(side)[:, None] - (start.numpy() + (found.size - 1) / 2)[None])
+        nearest.append(np.abs(off).argmin(1))
+        inside.append(np.abs(off).min(1) <= stride / 2)
+    return np.where((inside[0][:, None] & inside[1][None])[..., None], cells[nearest[0]][:, nearest[1]], np.uint8(255))
 
 
 def _grey(values):

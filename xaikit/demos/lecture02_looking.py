@@ -71,7 +71,8 @@ def sampled(first, unit, stride):
 def _first(first):
     net = study.trained(first)
     photos = torch.cat([data.photo(n, 120).mean(1, keepdim=True) for n in ("camera", "chelsea", "coffee", "brick")])
-    dense = features.dense_maps(net, "conv1", photos)
+    rim = study.FIRST[first][0] // 2  # what the zeros around the picture touch
+    dense = features.dense_maps(net, "conv1", photos)[:, :, rim:-rim, rim:-rim]
     return features.spectrum(dense), dense
 
 

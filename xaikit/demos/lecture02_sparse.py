@@ -62,15 +62,14 @@ def _use(board, z, f):
 def settling(step, start, item):
     """Section 3: layer 1 after so many steps, which switches moved in the last one, and the share that moved in each."""
     states = _run(start, item)
-    y, (maps, picture, _moved, index, pooled) = photo_codes.photo_layers().y[item], states[step - 1]
+    y, (maps, picture, moved, pooled) = photo_codes.photo_layers().y[item], states[step - 1]
     board, side, limit = Canvas(900, 400), 210, plot.limit_of(y, 0.99)
     board.text(20, 26, "picture y", 11.5, bold=True, anchor="ls")
     board.picture(_grey(y[0], limit), 20, 36, side, side)
     board.text(250, 26, f"R z after step {step}", 11.5, bold=True, anchor="ls")
     board.picture(_grey(picture[0, 0], limit), 250, 36, side, side)
     board.text(480, 26, "blocks of the 8 pooled maps that hold something", 11.5, bold=True, anchor="ls")
-    held = (pooled[0] != 0)
-    changed = (index != states[step - 2][3])[0] & held if step > 1 else held
+    held, changed = pooled[0] != 0, moved[0]
     tiles = []
     for g in range(8):
         rgb = np.full((*held.shape[1:], 3), 255, np.uint8)
@@ -80,12 +79,12 @@ def settling(step, start, item):
     mosaic = np.concatenate([np.concatenate(tiles[:4], 1), np.concatenate(tiles[4:], 1)])
     board.picture(mosaic, 480, 36, 400)
     board.text(480, 250, "grey: the switch stayed; orange: it moved in this step", 10.5, plot.MUTED)
-    share = np.array([s[2] for s in states])
-    chart = Chart(board, (70, 300, 390, 56), (1, len(states)), (1e-3, 1), "step",
-                  "share of switches that moved", (1, 5, 10, 15, 20, 25, 30), (1e-3, 1e-2, 0.1, 1), log="y")
-    chart.lines((np.arange(1, len(states) + 1), share.clip(1e-3), plot.COLORS[1], 2))
-    chart.dot(step, max(share[step - 1], 1e-3))
-    for i, (label, value) in enumerate((("moved in this step", f"{share[step - 1]:.1%}"), ("nonzero share of z", f"{float((maps != 0).float().mean()):.1%}"),
+    share = np.array([float(moved.sum() / (pooled != 0).sum().clamp_min(1)) for _, _, moved, pooled in states])
+    chart = Chart(board, (70, 300, 390, 56), (1, len(states)), (1e-4, 1), "step",
+                  "share of switches that moved", (1, 5, 10, 15, 20, 25, 30), (1e-4, 1e-2, 1), log="y")
+    chart.lines((np.arange(1, len(states) + 1), share.clip(1e-4), plot.COLORS[1], 2))
+    chart.dot(step, max(share[step - 1], 1e-4))
+    for i, (label, value) in enumerate((("moved in this step", f"{share[step - 1]:.2%}"), ("nonzero share of z", f"{float((maps != 0).float().mean()):.1%}"),
                                         ("left of y", f"{float((picture[0] - y).square().sum() / y.square().sum()):.0%}"))):
         board.text(490 + 140 * i, 292, label, 10.5, plot.MUTED)
         board.text(490 + 140 * i, 308, value, 18, bold=True)
@@ -94,7 +93,7 @@ def settling(step, start, item):
 
 @functools.lru_cache(32)
 def _run(start, item, steps=30):
-    """The thirty states of one item's first layer: (maps, picture, share moved, index, pooled), from z ~ start · N(0, 1)."""
+    """The thirty states of one item's first layer: (maps, picture, which switches moved, pooled), from z ~ start · N(0, 1)."""
     found = photo_codes.photo_layers()
     y, f = found.y[item:item + 1], found.filters[:1]
     z = start * torch.randn(found.layers[0].maps[:1].shape, generator=torch.Generator().manual_seed(0))
@@ -102,10 +101,9 @@ def _run(start, item, steps=30):
     before, states = adaptive.pool(z)[1].index, []
     for _ in range(steps):
         layer = adaptive.infer(y, f, lam=1.0, steps=1, beta=_beta(), z=z)
-        z, held = layer.maps, layer.pooled != 0
-        moved = float(((layer.switches.index != before) & held).sum() / held.sum().clamp_min(1))
+        z, moved = layer.maps, (layer.switches.index != before) & (layer.pooled != 0)
         before = layer.switches.index
-        states.append((z, layer.picture, moved, before, layer.pooled))
+        states.append((z, layer.picture, moved, layer.pooled))
     return states
 
 
