@@ -60,3 +60,15 @@ def test_an_empty_notebook_runs_to_the_end_in_time(notebook):
     text = texts(cells)
     assert text.count("not attempted") >= 7 and "✓ holds" in text
     assert seconds <= 60 and memory <= 2, (seconds, memory)
+
+
+def test_the_demo_of_sensitivity_changes_one_input_only():
+    """Complete methods give the whole change to x₂ and nothing to x₁, wherever the sliders are."""
+    from xaikit.demos.lecture04_functions import of_difference
+
+    for x1, x2 in ((3.0, 1.0), (3.0, 2.5), (1.05, 3.0), (2.0, 0.05), (0.5, 1.0)):
+        moved = max(x1 - 1 - x2, 0) - max(x1 - 1, 0)
+        found = of_difference(x1, x2)
+        for label in ("integrated gradients", "DeepLIFT"):
+            assert found[label] == pytest.approx([0, moved], abs=2e-3), (label, x1, x2)
+        assert found["guided backprop"][1] == found["deconvnet"][1] == 0

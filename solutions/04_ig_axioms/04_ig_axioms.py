@@ -196,8 +196,8 @@ credit["Integrated gradients"] = attribution.integrated_gradients(
 pd.DataFrame(credit, index=["credit of x1", "credit of x2"]).T.round(3)
 
 # %% [markdown]
-# Deconvnet and guided backprop give $x_2$ nothing, though it alone moved the output. Integrated gradients, from the baseline $(3, 0)$, gives
-# the whole change to $x_2$ and none to $x_1$, which did not move.
+# Deconvnet and guided backprop give $x_2$ nothing, though it alone moved the output. Integrated gradients,
+# from the baseline $(3, 0)$, gives the whole change to $x_2$ and none to $x_1$, which did not move.
 #
 # **Picture.** The credit of $x_2$ as $x_2$ grows, at $x_1=3$. Deconvnet and guided backprop lie on the zero
 # line from end to end; the gradient is $-1$ as long as the output falls and 0 where it has reached the
@@ -285,10 +285,11 @@ print(
 #
 # $$R_i=\sum_j \frac{x_i w_{ij}}{\sum_{k} x_{k}w_{kj}}\,R_j .$$
 #
-# *By pencil*, $f$ at $(3,1)$ with the baseline $(0,0)$. The last ReLU has the input $z=3-1-1=1$ here and $z'=-1$ at
-# the baseline. For DeepLIFT its slope is $\frac{1-0}{1-(-1)}=\frac12$; the two inner ReLUs have slope 1, the weights are
-# $1$ and $-1$: credit $\frac12\cdot1\cdot3=1.5$ and $\frac12\cdot(-1)\cdot1=-0.5$. LRP shares out $f(3,1)=1$ in
-# proportion to $3$ and $-1$, whose sum is 2: again $1.5$ and $-0.5$. Do the same for $g$ before you look.
+# *By pencil*, $f$ at $(3,1)$ with the baseline $(0,0)$. The last ReLU has the input $z=3-1-1=1$ here and
+# $z'=-1$ at the baseline. For DeepLIFT its slope is $\frac{1-0}{1-(-1)}=\frac12$; the two inner ReLUs have
+# slope 1, the weights are $1$ and $-1$: credit $\frac12\cdot1\cdot3=1.5$ and $\frac12\cdot(-1)\cdot1=-0.5$.
+# LRP shares out $f(3,1)=1$ in proportion to $3$ and $-1$, whose sum is 2: again $1.5$ and $-0.5$. Do the
+# same for $g$ before you look.
 #
 # The chain rule holds for derivatives and fails for discrete gradients in general, and so the credit comes
 # to depend on where a network puts its intermediate results. At $(3, 1)$ with the baseline $(0, 0)$:
@@ -325,10 +326,10 @@ plot.describe(
 # **What to see.** In the first and the last panel the bars for $f$ and $g$ are equal, in the two between
 # they are not.
 #
-# **The bias matters, and the paper does not say so.** The LRP formula above, as the paper uses it, has no bias
-# in its denominator, and only that variant gives the paper's numbers. With the neuron's bias $b_j$ kept in
-# the denominator, $\sum_k x_kw_{kj}+b_j$, as the ε-rule of most libraries has it, the two networks get the
-# *same* credit.
+# **The bias matters, and the paper does not say so.** The LRP formula above, as the paper uses it, has no
+# bias in its denominator, and only that variant gives the paper's numbers. With the neuron's bias $b_j$
+# kept in the denominator, $\sum_k x_kw_{kj}+b_j$, as the ε-rule of most libraries has it, the two networks
+# get the *same* credit.
 #
 # That is no accident. With the bias kept, the denominator is the neuron's own value $z_j$. The relevance of
 # an active ReLU neuron divided by $z_j$ is then simply passed down with the weights, which is what the
@@ -377,9 +378,9 @@ show_source(families.slides_pair)
 # sides from 0 to 1: on the left stands $F(x)-F(x')$, on the right the sum of the credits. It is the
 # fundamental theorem of calculus along a line.
 #
-# With these factors, completeness gives sensitivity (a): if only input $i$ differs, all other $x_k-x'_k$ are
-# 0, and so the whole difference $F(x)-F(x')\ne0$ is its credit. Only gradients enter, so implementation invariance
-# holds as well.
+# With these factors, completeness gives sensitivity (a): if only input $i$ differs, all other $x_k-x'_k$
+# are 0, and so the whole difference $F(x)-F(x')\ne0$ is its credit. Only gradients enter, so implementation
+# invariance holds as well.
 #
 # **Code.** A computer replaces the integral by a sum over $m$ **steps**. The paper takes the right end of
 # each step, $\alpha=k/m$ for $k=1,\dots,m$; the middle, $\alpha=(k-\tfrac12)/m$, is better, as you will
@@ -534,18 +535,20 @@ pd.DataFrame(
 ).round(4)
 
 # %% [markdown]
-# **What to see.** Right, what is summed: the slope starts below 0, jumps about while the picture is almost black, has a peak
-# near $\alpha=0.1$, and is nearly level from 0.4 on. A handful of points does not see the beginning, and up to $m=8$ luck decides: at $m=4$ the trapezoid does worse than the right
-# ends, and midpoints hardly better. From $m=16$ on there is order. The one-sided sums fall like $1/m$: they
-# are off by half a step's worth of the slope's change from one end of the way to the other. Midpoints remove most of
-# that error; the trapezoid, the mean of left and right, about halves it here. What is left comes from the kinks. A ReLU
-# network's slope *jumps* wherever the line crosses one, so that no rule keeps the promise it makes for smooth functions:
-# $m^{-2}$ for midpoints and trapezoid, and much more for Gauss–Legendre, which is the best of the five from $m=8$ on
-# and yet falls no faster than the others. Midpoints are simple and good; whatever you take, look at the gap. (For one picture the
-# gap jumps about: you saw it small by luck at $m=1$, and no smaller at $m=128$ than at $m=32$.)
+# **What to see.** Right, what is summed: the slope starts below 0, jumps about while the picture is almost
+# black, has a peak near $\alpha=0.1$, and is nearly level from 0.4 on. A handful of points does not see the
+# beginning, and up to $m=8$ luck decides: at $m=4$ the trapezoid does worse than the right ends, and
+# midpoints hardly better. From $m=16$ on there is order. The one-sided sums fall like $1/m$: they are off
+# by half a step's worth of the slope's change from one end of the way to the other. Midpoints remove most
+# of that error; the trapezoid, the mean of left and right, about halves it here. What is left comes from
+# the kinks. A ReLU network's slope *jumps* wherever the line crosses one, so that no rule keeps the promise
+# it makes for smooth functions: $m^{-2}$ for midpoints and trapezoid, and much more for Gauss–Legendre,
+# which is the best of the five from $m=8$ on and yet falls no faster than the others. Midpoints are simple
+# and good; whatever you take, look at the gap. (For one picture the gap jumps about: you saw it small by
+# luck at $m=1$, and no smaller at $m=128$ than at $m=32$.)
 #
-# **Try it.** The slider is $m$, the toggle is the rule. A small gap does not yet mean a settled map; how far is the map of the three
-# from the one at $m=300$?
+# **Try it.** The slider is $m$, the toggle is the rule. A small gap does not yet mean a settled map; how
+# far is the map of the three from the one at $m=300$?
 
 # %%
 settled = attribution.integrated_gradients(cnn, three, 3, steps=300)
@@ -570,10 +573,10 @@ demos.get("04/steps").show()
 #
 # With $\gamma(\alpha)=x'+\alpha(x-x')$ this is integrated gradients.
 #
-# **Claim** (the paper, remark 3 and proposition 2, after Friedman 2004). *Every* path method is complete and
-# implementation invariant, and sensitive (a) as long as no input moves away and comes back; and path methods (single ones, and averages over several
-# paths) are the only ones with implementation invariance, sensitivity (b), linearity and completeness
-# (section 6 has the two that are new).
+# **Claim** (the paper, remark 3 and proposition 2, after Friedman 2004). *Every* path method is complete
+# and implementation invariant, and sensitive (a) as long as no input moves away and comes back; and path
+# methods (single ones, and averages over several paths) are the only ones with implementation invariance,
+# sensitivity (b), linearity and completeness (section 6 has the two that are new).
 
 # %% [markdown]
 # ### Exercise 4.4 — any path ★★★ · 15 min · 3 points
@@ -600,9 +603,10 @@ def path_gradients(f, path, steps=100):
 check("4.4", path_gradients)
 
 # %% [markdown]
-# **Picture.** Three paths from $(0,0)$ to $(1,1)$, as in the paper's figure: $P_1$ moves $x_2$ first, $P_2$ is
-# straight, $P_3$ moves $x_1$ first. And a fourth, $\gamma_i(\alpha)=\alpha^{p_i}$ with $p=(3,1)$, on which
-# $x_1$ comes late. The function is the simplest one that lets its inputs interact, $F(x_1,x_2)=x_1x_2$.
+# **Picture.** Three paths from $(0,0)$ to $(1,1)$, as in the paper's figure: $P_1$ moves $x_2$ first, $P_2$
+# is straight, $P_3$ moves $x_1$ first. And a fourth, $\gamma_i(\alpha)=\alpha^{p_i}$ with $p=(3,1)$, on
+# which $x_1$ comes late. The function is the simplest one that lets its inputs interact,
+# $F(x_1,x_2)=x_1x_2$.
 
 
 # %%
@@ -666,21 +670,23 @@ demos.get("04/paths").show()
 # symmetry-preserving path method.* (“Straight” is meant of the line: how fast one walks along it does not
 # matter.)
 #
-# *The proof (optional).* Let $x'=(0,\dots,0)$, $x=(1,\dots,1)$, and take a path from one to the other on which no input
-# ever goes back. If it is not straight, we build a function that convicts it. There is then a stretch $(t_1,t_2)$
-# on which one coordinate is ahead of another, say $\gamma_i>\gamma_j$, while at both of its ends the two are equal:
-# $a=\gamma_i(t_1)=\gamma_j(t_1)$ and $b=\gamma_i(t_2)=\gamma_j(t_2)$. Write $\mathrm{clip}(u)=\min(\max(u,a),b)$ and let
+# *The proof (optional).* Let $x'=(0,\dots,0)$, $x=(1,\dots,1)$, and take a path from one to the other on
+# which no input ever goes back. If it is not straight, we build a function that convicts it. There is then
+# a stretch $(t_1,t_2)$ on which one coordinate is ahead of another, say $\gamma_i>\gamma_j$, while at both
+# of its ends the two are equal: $a=\gamma_i(t_1)=\gamma_j(t_1)$ and $b=\gamma_i(t_2)=\gamma_j(t_2)$. Write
+# $\mathrm{clip}(u)=\min(\max(u,a),b)$ and let
 #
 # $$f(x)=\big(\mathrm{clip}(x_i)-a\big)\big(\mathrm{clip}(x_j)-a\big).$$
 #
-# Up to $t_1$ neither input is above $a$, and from $t_2$ on neither is below $b$: there $f$ does not change along the path, and
-# nothing is handed out. On the stretch, the slope for one input is what the *other* one has reached, less $a$. When
-# $x_i$, ahead, passes a value $u$ between $a$ and $b$, the other is still below $u$, and so $x_i$ earns less than $u-a$ per
-# unit of way; when $x_j$ passes the same value, it earns more than $u-a$. Both travel from $a$ to $b$, so $x_j$ gets
-# more in all. Yet $f$ is symmetric. Let us build it, for a path that weaves about the diagonal. (Between path
-# and diagonal it encloses as much area on one side as on the other, so $x_1x_2$ alone would not convict it; that
-# is why the proof needs its $f$.) The last two lines are for $P_3$, whose leader reaches $b$ and waits: first our $f$, then
-# the one that the paper prints.
+# Up to $t_1$ neither input is above $a$, and from $t_2$ on neither is below $b$: there $f$ does not change
+# along the path, and nothing is handed out. On the stretch, the slope for one input is what the *other* one
+# has reached, less $a$. When $x_i$, ahead, passes a value $u$ between $a$ and $b$, the other is still below
+# $u$, and so $x_i$ earns less than $u-a$ per unit of way; when $x_j$ passes the same value, it earns more
+# than $u-a$. Both travel from $a$ to $b$, so $x_j$ gets more in all. Yet $f$ is symmetric. Let us build it,
+# for a path that weaves about the diagonal. (Between path and diagonal it encloses as much area on one side
+# as on the other, so $x_1x_2$ alone would not convict it; that is why the proof needs its $f$.) The last
+# two lines are for $P_3$, whose leader reaches $b$ and waits: first our $f$, then the one that the paper
+# prints.
 
 
 # %%
@@ -742,11 +748,11 @@ plot.describe(
 # changes. So $x_1$, which is behind on the hump, gets the larger share: what it does counts more because
 # $x_2$ is already there.
 #
-# The paper prints another $f$: the same inside the square $[a,b]^2$, but $(b-a)^2$ *wherever* the larger input is
-# at least $b$. It jumps where the larger one reaches $b$ and the smaller one has not, and just there goes a path whose
-# leader reaches $b$ and waits. A gradient does not see a jump. In the last line above, nothing is handed out although $f$
-# rises by 1: $f$ is not continuous, so completeness does not apply, and $P_3$ is not convicted. With clipped
-# inputs it is.
+# The paper prints another $f$: the same inside the square $[a,b]^2$, but $(b-a)^2$ *wherever* the larger
+# input is at least $b$. It jumps where the larger one reaches $b$ and the smaller one has not, and just
+# there goes a path whose leader reaches $b$ and waits. A gradient does not see a jump. In the last line
+# above, nothing is handed out although $f$ rises by 1: $f$ is not continuous, so completeness does not
+# apply, and $P_3$ is not convicted. With clipped inputs it is.
 
 # %% [markdown]
 # ### Exercise 4.5 — equal networks, different credits ★★☆ · 10 min · 3 points
@@ -757,12 +763,14 @@ plot.describe(
 # Write `twin_networks()`: two ReLU networks `f, g` of the same two to eight inputs, equal *everywhere*, to
 # which DeepLIFT with baseline 0 gives different credit at some point. Each is an `nn.Sequential` of
 # `nn.Linear` and `nn.ReLU`, or a list of `(weight, bias)` with the weight of shape (out, in). Networks of
-# section 3's function do not count, however they are written, nor that function times a number, with its inputs swapped, or
-# beside inputs that do nothing; another threshold, or other weights in front of $x_1$ and $x_2$, do count.
+# section 3's function do not count, however they are written, nor that function times a number, with its
+# inputs swapped, or beside inputs that do nothing; another threshold, or other weights in front of $x_1$
+# and $x_2$, do count.
 #
-# If that is too easy, find a pair that does not come from section 3 at all (★★★, 10 minutes more): two different orders of doing the same thing, such as
-# $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either
-# sign passes a ReLU as $\mathrm{ReLU}(p)-\mathrm{ReLU}(-p)$.
+# If that is too easy, find a pair that does not come from section 3 at all (★★★, 10 minutes more): two
+# different orders of doing the same thing, such as $\max(\max(x_1,x_2),1)=\max(x_1,\max(x_2,1))$, where
+# $\max(p,q)=q+\mathrm{ReLU}(p-q)$; a number of either sign passes a ReLU as
+# $\mathrm{ReLU}(p)-\mathrm{ReLU}(-p)$.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -818,7 +826,8 @@ print(f"largest difference of path gradients:        {(bent[0] - bent[1]).abs().
 #
 # “Does not depend” means mathematically: an input may be wired to a hundred neurons as long as their
 # effects cancel. That makes dummies that are hard to spot. Here are random ReLU networks for all three,
-# made by putting networks side by side (the nine plots below are optional; the table after them says it in numbers):
+# made by putting networks side by side (the nine plots below are optional; the table after them says it in
+# numbers):
 #
 # | | network | what must come out |
 # |---|---|---|
@@ -909,8 +918,8 @@ table.map(lambda v: f"{v:.0e}" if v < 1e-6 else f"{v:.3f}")
 #
 # The function $f(x_1,x_2)=x_1x_2$ is symmetric. Baseline and input treat its two inputs alike: $x'=(c,c)$
 # and $x=(d,d)$. Write `bent_path(alpha, baseline, x)`, a continuous path from baseline to `x`, on which the
-# two get different credit. (Section 5 has shown paths that do so from $(0,0)$ to $(1,1)$; mind the ends. Once it passes: for
-# which path is the credit of $x_1$, from $(0,0)$ to $(1,1)$, exactly ¾?)
+# two get different credit. (Section 5 has shown paths that do so from $(0,0)$ to $(1,1)$; mind the ends.
+# Once it passes: for which path is the credit of $x_1$, from $(0,0)$ to $(1,1)$, exactly ¾?)
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-4.6", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -954,12 +963,13 @@ print(
 # paper's counterexamples first, then random ones built as in section 6. A cell says `holds` if 200 tries
 # found nothing. Mind what that means: *not found* is not *not there*, and only a proof says never.
 #
-# Six methods of the table have not been met yet. *SmoothGrad* averages the gradient over noisy copies of the input;
-# *occlusion* hides a part and measures how the score drops; *CAM* and *Grad-CAM* weigh the maps of the last convolution by
-# what each means for the class, and enlarge the sum to the size of the picture; *LRP αβ* shares positive and negative
-# contributions apart, with weights α = 2 and β = −1; *LRP composite* (`lrp_composite`) takes the ε-rule in Linear layers and
-# another one in convolutions. Other lectures take them up. (The rows have the names of the library's functions:
-# `deep_lift` is DeepLIFT, `lrp_epsilon` the ε-rule with the bias kept.)
+# Six methods of the table have not been met yet. *SmoothGrad* averages the gradient over noisy copies of
+# the input; *occlusion* hides a part and measures how the score drops; *CAM* and *Grad-CAM* weigh the maps
+# of the last convolution by what each means for the class, and enlarge the sum to the size of the picture;
+# *LRP αβ* shares positive and negative contributions apart, with weights α = 2 and β = −1; *LRP composite*
+# (`lrp_composite`) takes the ε-rule in Linear layers and another one in convolutions. Other lectures take
+# them up. (The rows have the names of the library's functions: `deep_lift` is DeepLIFT, `lrp_epsilon` the
+# ε-rule with the bias kept.)
 
 # %%
 table = evaluate.axioms(trials=200, seed=0)
@@ -979,8 +989,9 @@ count = table.map(lambda cell: isinstance(cell, evaluate.Witness)).sum(axis=1)
 print("axioms broken:", ", ".join(f"{m} {n}" for m, n in count.sort_values().items()))
 
 # %% [markdown]
-# **Try it.** A click on a red cell of the table opens its witness: the input, the baseline, the network written out, and the
-# credit. Or choose a method and an axiom below to see it drawn. Recompute one with a pencil.
+# **Try it.** A click on a red cell of the table opens its witness: the input, the baseline, the network
+# written out, and the credit. Or choose a method and an axiom below to see it drawn. Recompute one with a
+# pencil.
 
 
 # %%
@@ -1016,13 +1027,14 @@ fig = table.loc["deep_lift", "symmetry"].show()
 #   invariance* the search found a network whose first layer is scaled down a million times, and the second
 #   up: there the stabiliser ε is no longer small beside the neurons, and the credit changes. As ε → 0 the
 #   violation goes away. With the **bias excluded** it fails on the paper's pair, and more besides.
-# * “Holds” is about what the search met, and random points are not *on* a kink. Where the whole line lies in one, code has to
-#   choose a derivative, and PyTorch takes $\mathrm{ReLU}'(0)=0$; the cell below shows that then even integrated gradients
-#   depends on how $\max(x_1,x_2)$ is written.
-# * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation. Two things can break it.
-#   Conserved is the logit $F(x)$, not the difference $F(x)-F(x')$; and biases take a share. In their witness, the ramp at
-#   $x=2$, only the second counts, since $F(x')=0$: with the bias kept, the last layer's bias takes all of $F(x)$; with the bias
-#   excluded, the last layer has only zeros to share among, and the $0/0$ counts as 0.
+# * “Holds” is about what the search met, and random points are not *on* a kink. Where the whole line lies
+#   in one, code has to choose a derivative, and PyTorch takes $\mathrm{ReLU}'(0)=0$; the cell below shows
+#   that then even integrated gradients depends on how $\max(x_1,x_2)$ is written.
+# * **Gradient × input and LRP** fail *completeness* although LRP is famous for its conservation. Two things
+#   can break it. Conserved is the logit $F(x)$, not the difference $F(x)-F(x')$; and biases take a share.
+#   In their witness, the ramp at $x=2$, only the second counts, since $F(x')=0$: with the bias kept, the
+#   last layer's bias takes all of $F(x)$; with the bias excluded, the last layer has only zeros to share
+#   among, and the $0/0$ counts as 0.
 # * **SmoothGrad** fails *symmetry* by chance: two equal inputs meet different noise. The more samples, the
 #   smaller the violation. (With the same seed two equal networks meet the same noise, so implementation
 #   invariance holds.)
@@ -1056,7 +1068,7 @@ exact = [
     attribution.lrp(net, scaled.x[None], 0, rules=attribution.Epsilon(0)) for net in scaled.networks
 ]
 print(
-    f"the witness below, with ε = 0: credit differs by {(exact[0] - exact[1]).abs().max().item():.0e}"
+    f"the witness below was found with ε = {attribution.Epsilon().eps:g}; with ε = 0 the credit differs by {(exact[0] - exact[1]).abs().max().item():.0e}"
 )
 fig = scaled.show()
 
@@ -1068,8 +1080,8 @@ fig = scaled.show()
 # another difference to share out.
 #
 # **Claim** (the paper, section 1, on the need for a baseline). For most networks there is a natural
-# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here? The paper gives no threshold;
-# we call it neutral, in a weak sense, if no class gets twice its even share.
+# baseline, where the prediction is neutral; for pictures, the black one. Is it neutral here? The paper
+# gives no threshold; we call it neutral, in a weak sense, if no class gets twice its even share.
 
 # %%
 with torch.no_grad():
@@ -1145,9 +1157,9 @@ pd.DataFrame(
 # **What to see.** Upper row: baselines; lower row: the credit of the same zero from each, every map on its
 # own scale. From black, the strokes alone have colour, and the last column of the table says that the dark
 # pixels get next to nothing. From the mean digit and from many digits the inside of the zero turns red:
-# *there is no stroke here, where others have one*. From white, the dark pixels take
-# the largest share of all, for they are what differs most from white. Noise baselines give noisy maps. All sums agree with
-# their differences; all six are right answers, to six questions.
+# *there is no stroke here, where others have one*. From white, the dark pixels take the largest share of
+# all, for they are what differs most from white. Noise baselines give noisy maps. All sums agree with their
+# differences; all six are right answers, to six questions.
 #
 # **Try it.** The toggle is the baseline; choose another digit (or a photograph, if you have the network for
 # it).
@@ -1231,9 +1243,10 @@ blue = credit.clamp(max=0).flatten(1).sum(1) / -credit.abs().flatten(1).sum(1)
 print("share of |credit| that is blue:", ", ".join(f"{v:.0%}" for v in blue.tolist()))
 
 # %% [markdown]
-# **What to see.** Blue lies on the digit's own strokes, for from black nothing else can get credit. It does not
-# mean that the stroke is wrong: on the way from black to $x$, brighter pixels at this place lowered the logit of this class, as
-# a stroke does that other digits have there, too. Completeness is about the sum of red and blue.
+# **What to see.** Blue lies on the digit's own strokes, for from black nothing else can get credit. It does
+# not mean that the stroke is wrong: on the way from black to $x$, brighter pixels at this place lowered the
+# logit of this class, as a stroke does that other digits have there, too. Completeness is about the sum of
+# red and blue.
 
 # %% [markdown]
 # **A photograph.** The paper explains an ImageNet classifier. Ours is torchvision's SqueezeNet; its weights
@@ -1334,11 +1347,12 @@ for i in [facts.query(kind).index[0] for kind in kinds]:
 # **What to see.** Red words speak for *positive*, blue ones against; compare with the line below each,
 # which lists what the grammar says (all other words are worth 0). The two are on different scales: the
 # grammar counts opinions, the network logits. They mostly agree on which word matters, and not on how a
-# negation is booked: “hardly clumsy” together is worth +1, and by Shapley's rule all of that belongs to “hardly”
-# (“clumsy” alone pulls down by as much as it pulls up once negated), while the network's credit is shared between the
-# two words. In the last review even a sign differs: “fine” has a little positive worth and gets a little negative credit. How close are the methods to the truth, over all words of 200
-# reviews? Scored is the correlation of credit and truth, and how often the word with the largest credit is
-# one that has any worth at all.
+# negation is booked: “hardly clumsy” together is worth +1, and by Shapley's rule all of that belongs to
+# “hardly” (“clumsy” alone pulls down by as much as it pulls up once negated), while the network's credit is
+# shared between the two words. In the last review even a sign differs: “fine” has a little positive worth
+# and gets a little negative credit. How close are the methods to the truth, over all words of 200 reviews?
+# Scored is the correlation of credit and truth, and how often the word with the largest credit is one that
+# has any worth at all.
 
 # %%
 real = reviews.tokens > 0
@@ -1370,14 +1384,15 @@ pd.DataFrame(
 # **What to see.** The first three rows agree to the last digit, and that is no accident. This network's
 # convolutions have no biases, so doubling all vectors doubles what arrives at the last layer: on the line
 # from zero to $x$ the gradient never changes. Then the integral is the gradient at $x$, integrated
-# gradients *is* gradient × input (and DeepLIFT too), and one step would do. It takes biases, or a baseline other than
-# 0, to tell these methods apart. On this network biases are absent for a reason: padding must say nothing.
+# gradients *is* gradient × input (and DeepLIFT too), and one step would do. It takes biases, or a baseline
+# other than 0, to tell these methods apart. On this network biases are absent for a reason: padding must
+# say nothing.
 #
 # The last two rows lack the factor $x-x'$. A word's gradient, summed over its vector, says what would
-# happen if every number in the vector grew alike, which no word does. The last column tells the rows apart: the
-# first three are complete *on this network*, the last two far from it. That is one more reason to look at the gap on
-# the network at hand. In section 7's table gradient × input and the gradient fail the same axioms, for there
-# the networks have biases.
+# happen if every number in the vector grew alike, which no word does. The last column tells the rows apart:
+# the first three are complete *on this network*, the last two far from it. That is one more reason to look
+# at the gap on the network at hand. In section 7's table gradient × input and the gradient fail the same
+# axioms, for there the networks have biases.
 
 # %%
 gap = attribution.completeness_gap(
@@ -1408,10 +1423,11 @@ paper = claims.table("04")
 claims.styled(paper.drop(columns="lecture"))
 
 # %% [markdown]
-# **One row does not hold as written, and it is about LRP**: in either form it gives the ramp's only input nothing, although
-# the paper counts it among the methods that step over flat regions. And one row is no test of the paper, which does not
-# say what becomes of the bias: with the bias kept, LRP gives the two networks the same credit. What the paper calls
-# LRP has a baseline of 0 in mind and no biases; much depends on such details.
+# **One row does not hold as written, and it is about LRP**: in either form it gives the ramp's only input
+# nothing, although the paper counts it among the methods that step over flat regions. And one row is no
+# test of the paper, which does not say what becomes of the bias: with the bias kept, LRP gives the two
+# networks the same credit. What the paper calls LRP has a baseline of 0 in mind and no biases; much depends
+# on such details.
 #
 # **To take along.**
 # * An attribution is an answer to “why $F(x)$ *rather than* $F(x')$?”. Say which $x'$.

@@ -76,16 +76,23 @@ def vanishing(x):
     return board.jpeg()
 
 
+def of_difference(x1, x2):
+    """{label: credit (2,)} of ``Difference`` at (x₁, x₂), baseline (x₁, 0).
+
+    They differ in x₂ alone: only then does sensitivity (a) say anything.  LRP knows no baseline.
+    """
+    start = torch.tensor([[x1, 0.0]], dtype=torch.float64)
+    options = {"integrated_gradients": {"steps": 1000, "baseline": start}, "deep_lift": {"baseline": start},
+               "lrp_epsilon": {"bias": "excluded"}}
+    return {label: credit(name, Difference(), [x1, x2], **options.get(name, {})) for name, label in _NAMES.items()}
+
+
 def sensitivity(x1, x2):
-    """Section 2: f along x₂ at this x₁, and the credit that each method gives to x₁ and x₂, baseline (x₁, 0)."""
-    board, model = Canvas(940, 400), Difference()
+    """Section 2: f along x₂ at this x₁, and the credit that each method gives to x₁ and x₂."""
+    board = Canvas(940, 400)
     chart = Chart(board, (60, 56, 300, 270), (0, 3), (0, 2.1), "x₂", "f(x₁, x₂)", range(4), (0, 0.5, 1, 1.5, 2),
                   title=f"f along x₂, at x₁ = {number(x1)}")
     along = np.linspace(0, 3, 301)
-    # x and baseline differ in x₂ alone: only then does sensitivity (a) say anything
-    start = torch.tensor([[x1, 0.0]], dtype=torch.float64)
-    given = {"integrated_gradients": {"steps": 1000, "baseline": start}, "deep_lift": {"baseline": start},
-             "lrp_epsilon": {"bias": "excluded"}}
     value, before = max(max(x1, 0) - 1 - max(x2, 0), 0), max(max(x1, 0) - 1, 0)
     chart.lines((along, np.maximum(x1 - 1 - along, 0), BLUE, 2.5))
     chart.dot(x2, value, ORANGE, 6)
@@ -93,8 +100,7 @@ def sensitivity(x1, x2):
                anchor="lm" if x2 < 2.2 else "rm")
     board.text(530, 16, "credit of x₁", 12, bold=True)
     board.text(730, 16, "credit of x₂", 12, bold=True)
-    for i, (name, label) in enumerate(_NAMES.items()):
-        first, second = credit(name, model, [x1, x2], **given.get(name, {}))
+    for i, (label, (first, second)) in enumerate(of_difference(x1, x2).items()):
         top = 44 + 42 * i
         missed = before != value and abs(second) < 1e-9
         if missed:

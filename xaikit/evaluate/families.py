@@ -57,9 +57,10 @@ def slides_pair(shift=1.0, weight=((1, 0), (0, 1)), bias=(0, 0)):
 
 
 class TheoremOne(nn.Module):
-    """The function in the proof of theorem 1, (N, 2) → (N, 1): (x₁ − a)(x₂ − a), both clipped to [a, b]; symmetric.
+    """The function in the proof of theorem 1, (N, 2) → (N, 1): (x₁ − a)(x₂ − a), both inputs clipped to [a, b].
 
-    The paper's own (appendix A) is equal where min ≤ a and in the square, but (b − a)² wherever max ≥ b, a jump.
+    The paper's own (appendix A) is the same where min ≤ a and in the square, but (b − a)² wherever max ≥ b: it
+    jumps there.
     """
 
     def __init__(self, a, b):

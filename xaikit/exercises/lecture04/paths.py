@@ -43,7 +43,8 @@ def path_cases(seed):
     corners = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.5]])
     while True:  # so few steps that their number shows
         curve = _curve(_draw(rng, 3), _draw(rng, 3), np.array([1.0, 2.0, 3.0]), _draw(rng, 3))
-        few = Case({"steps": 3, **curve, **_random_polynomial(rng, 3)}, "a polynomial of three inputs, 3 steps")
+        data = {"steps": 3, **curve, **_random_polynomial(rng, 3)}
+        few = Case(data, "a polynomial of three features on a curve, 3 steps")
         sums = [_sum(few, m) for m in (2, 3, 4, 4000)]
         if min(np.abs(a - b).max() for a, b in combinations(sums, 2)) > 0.1:
             break
@@ -211,8 +212,8 @@ def bent_observe(answer, case):
 
 def bent_judge(case, observed):
     """Ends within 1e-3; the same point for the same α, asked for alone or among others; no step between
-    neighbours above 5 % of the way, and none that stands alone between two rests; the credits on x₁·x₂, integrated exactly between the points, differ by
-    at least 5 % of (x₁ − x′₁)².
+    neighbours above 5 % of the way, and none that stands alone between two rests; the credits on x₁·x₂,
+    integrated exactly between the points, differ by at least 5 % of (x₁ − x′₁)².
     """
     baseline, x = case["baseline"], case["x"]
     way = float(x[0] - baseline[0])
