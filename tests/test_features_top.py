@@ -74,7 +74,8 @@ def test_several_units_in_one_pass():
     as_tensor = top_patches(net, "4", torch.tensor([4, 1, 1]), images, k=5)
     for name in ("patches", "activations", "indices", "positions", "boxes"):
         one = getattr(top_patches(net, "4", 1, images, k=5), name)
-        assert torch.equal(getattr(everyone, name)[1], one) and torch.equal(getattr(some, name)[2], one)
+        # the batches differ in size, and with them the order in which a convolution adds up
+        assert torch.allclose(getattr(everyone, name)[1], one, atol=1e-6) and torch.equal(getattr(some, name)[2], one)
         assert torch.equal(getattr(some, name), getattr(as_tensor, name))
 
 
