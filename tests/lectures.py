@@ -10,12 +10,15 @@ from xaikit.classroom import source
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {p.stem[:2]: p for p in sorted((ROOT / "solutions").glob("*/*.py"))}
 WIDGET = "application/vnd.jupyter.widget-view+json"
-PROBE = """import resource as _resource, time as _time, torch as _torch, xaikit.zoo as _zoo
+PROBE = """import resource as _resource, sys as _sys, time as _time, torch as _torch, xaikit.zoo as _zoo
 def _pass(net=_zoo.load('digits-cnn'), x=_torch.ones(64, 1, 28, 28)):
     began = _time.process_time()
     net(x.requires_grad_()).sum().backward()
     return _time.process_time() - began
-print('USED', _time.process_time(), _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss / 2**20,
+# ru_maxrss begins with what the process had that started this one; Linux counts a program's own peak apart
+_own = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')] if _sys.platform == 'linux' else []
+_peak = int(_own[0]) if _own else _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss
+print('USED', _time.process_time(), _peak / 2**20,
       sorted(_pass() for _ in range(9))[4])"""
 PASS = 0.07  # its seconds on the two cores for which a minute is meant, at their quickest
 

@@ -110,7 +110,12 @@ def test_jupyterlab_runs_the_lecture_and_a_slider_moves_the_picture(page, served
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     page.locator("img.widget-image").first.wait_for(timeout=180_000)
-    page.wait_for_function("() => document.body.innerText.includes('| Idle')", timeout=180_000)
+    # between two cells the kernel is idle for a moment; after the last one it stays so
+    page.wait_for_function("""() => {
+        if (!document.body.innerText.includes('| Idle')) window.idleSince = undefined
+        else window.idleSince ??= Date.now()
+        return window.idleSince !== undefined && Date.now() - window.idleSince > 5000
+    }""", timeout=300_000, polling=100)
     page.locator("img.widget-image").first.scroll_into_view_if_needed()
     handle = page.locator(".widget-slider .noUi-handle, .widget-inline-hbox .noUi-handle").first
     handle.scroll_into_view_if_needed()

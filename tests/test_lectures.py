@@ -101,4 +101,5 @@ def test_solutions_pass_and_nothing_is_whispered(lecture, twice):
 
 
 def test_it_takes_a_minute_and_two_gibibytes_at_most(twice):
-    assert twice[1] <= 120 and twice[2] <= 2, twice[1:]  # every cell ran twice
+    # every cell ran twice; how slow the machine is at the moment is known to a fifth or so
+    assert twice[1] <= 120 * 1.2 and twice[2] <= 2, twice[1:]
