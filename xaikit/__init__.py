@@ -9,8 +9,8 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 _ROOMS = (
-    "attribution", "claims", "classroom", "data", "demos", "errors", "evaluate", "exercises", "features",
-    "generate", "hooks", "methods_map", "plot", "train", "widgets", "zoo",
+    "attribution", "claims", "classroom", "data", "demos", "dissect", "dynamics", "errors", "evaluate", "exercises",
+    "features", "generate", "hooks", "methods_map", "plot", "studies", "train", "widgets", "zoo",
 )
 __all__ = ["home", *_ROOMS]
 

@@ -1,4 +1,4 @@
-"""The command line: ``xaikit lab · doctor · demo · build · check · grade · train`` (also ``python -m xaikit``).
+"""The command line: ``xaikit lab · doctor · demo · build · check · grade · train · run`` (also ``python -m xaikit``).
 
 Every command is one call into the library; what a command prints is all that happens here.
 """
@@ -107,6 +107,19 @@ def train(name: Annotated[str, typer.Argument(help="a network of `xaikit train l
             typer.echo(f"written: {zoo.save(name, model, seed=seed)}")
     if kept:
         kept.unlink(missing_ok=True)
+
+
+@app.command()
+def run(name: Annotated[str, typer.Argument(help="lecture or study, e.g. 05 or 05/kernel")],
+        full: Annotated[bool, typer.Option("--full", help="run it; without, say what would run and how long")] = False):
+    """Make the tables again that a lecture shows from a longer run; goes on where it was interrupted."""
+    from . import studies
+
+    with _clear_errors():
+        for study in studies.registered(name) if "/" not in name else [studies.get(name)]:
+            typer.echo(f"{study.name}: {study.what} ({study.minutes:g} minutes on two cores)")
+            if full:
+                typer.echo(f"written: {studies.run(study.name)}")
 
 
 def _kind(card):
