@@ -5,11 +5,10 @@ import re
 import numpy as np
 import pytest
 import torch
-from lectures import prose, read, run, texts
+from lectures import prose, read
 from PIL import Image
 
 from xaikit import claims, demos, exercises, features
-from xaikit.classroom import source
 from xaikit.demos import lecture02
 
 
@@ -48,20 +47,6 @@ def test_the_notebook_says_so_too():
     text = prose(read("02"))
     for words in ("*exactly* the same blob", "No first-layer\n", "differ by less than the seeds do", "every layer covers its way at much the same pace"):
         assert words.replace("\n", "") in text.replace("\n", " ").replace("  ", " ") or words in text, words
-
-
-def test_an_empty_notebook_runs_to_the_end():
-    """As a student opens it: each answer is missing, the library stands in."""
-    notebook = read("02")
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"
-    cells = [c for c in source.student_notebook(notebook).cells if c.cell_type == "code"]
-    assert not any("BEGIN SOLUTION" in c.source for c in cells)
-    done, seconds, memory = run("02", cells)
-    text = texts(done)
-    for name in exercises.catalog().query("lecture == '02'").id:
-        assert f"✓ {name} " not in text
-    assert "✓ holds" in text and memory <= 2
 
 
 def picture(name, **values):
