@@ -1,0 +1,199 @@
+"""Lecture 06's exercises on spectra, 6.1 to 6.3: a power law's exponent, a target and its spectrum, what is learned when."""
+import numpy as np
+
+from .formula import formula
+
+
+def exponent(k, power):
+    """α between 0 and 5 for which k^(2α) · power has no trend in log k.  k, power (K,) → a number"""
+    log_k = k.log() - k.log().mean()
+    low, high = 0.0, 5.0
+    for _ in range(40):
+        alpha = (low + high) / 2
+        trend = ((2 * alpha * log_k).exp() * power * log_k).sum()
+        low, high = (low, alpha) if trend > 0 else (alpha, high)
+    return (low + high) / 2
+
+
+def target_and_spectrum(z, k, A, phi):
+    """λ(z) and the amplitudes of its frequencies 1, 2, … below N/2.  z (N,), k, A, phi (K,) → (N,), (⌈N/2⌉ − 1,)"""
+    import math
+
+    import torch
+
+    values = (A[:, None] * torch.sin(2 * math.pi * k[:, None] * z + phi[:, None])).sum(0)
+    amplitudes = 2 * torch.fft.rfft(values).abs() / len(z)
+    return values, amplitudes[1:(len(z) + 1) // 2]
+
+
+def learned(outputs, k, A, steps, level):
+    """|c(k)| / A at each moment, and when it first reached the level.  outputs (T, N) → (T, K), (K,)"""
+    import torch
+
+    share = 2 * torch.fft.rfft(outputs, dim=1).abs()[:, k] / outputs.shape[1] / A
+    reached = share >= level
+    first = steps[reached.int().argmax(0)]
+    return share, torch.where(reached.any(0), first, steps[-1] + 1)
+
+
+# ---- the same in numpy, with a place for each mistake
+
+
+def _exponent(k, power, degree=2.0, centred=True):
+    log_k = np.log(k) - np.log(k).mean() * centred
+    low, high = 0.0, 5.0
+    for _ in range(60):
+        alpha = (low + high) / 2
+        trend = (np.exp(degree * alpha * (np.log(k) - np.log(k).mean())) * power * log_k).sum()
+        low, high = (low, alpha) if trend > 0 else (alpha, high)
+    return (low + high) / 2
+
+
+def _line(k, power, degree=2):
+    x = np.log(k) - np.log(k).mean()
+    with np.errstate(divide="ignore"):
+        y = np.log(power)
+    y = np.where(np.isfinite(y), y, 0)
+    return -(x * y).sum() / (degree * (x**2).sum())
+
+
+def _exponent_cases(rng):
+    made = []
+    for K, first, alpha, scale, note in ((40, 8, 2.0, 1.0, "40 frequencies from 8 on"), (12, 1, 0.7, 300.0, "a slow decay"),
+                                         (60, 5, 3.0, 1.0, "a fast decay"), (20, 2, 1.3, 1.0, "some powers are exactly 0"),
+                                         (15, 3, 1.8, 1e-3, "frequencies at unequal distances")):
+        k = np.cumsum(rng.integers(1, 6, K)) + first if "unequal" in note else np.arange(first, first + K)
+        power = scale * (k / k[0]) ** (-2.0 * alpha) * rng.exponential(size=K)
+        power[:2] = scale * (k[:2] / k[0]) ** (-2.0 * alpha)  # the answer then lies well inside [0, 5]
+        if "0" in note.split()[-1]:
+            power[[5, 11]] = 0
+        made.append({"k": k.astype(float), "power": power, "note": note})
+    return made
+
+
+def _wave(z, k, A, phi, form=np.sin, turns=2 * np.pi, inside=False):
+    angle = k[:, None] * (z + phi[:, None]) * turns if inside else turns * k[:, None] * z + phi[:, None]
+    return (A[:, None] * form(angle)).sum(0)
+
+
+def _heights(values, factor=2.0, power=1, first=1):
+    n = len(values)
+    return (factor * np.abs(np.fft.rfft(values)) / n)[first:(n + 1) // 2] ** power
+
+
+def _wave_cases(rng):
+    made = []
+    for N, k, note in ((32, [1, 3, 7], "32 points, three waves"), (15, [2], "an odd number of points, one wave"),
+                       (20, [4, 4, 9], "two waves of one frequency")):
+        made.append({"z": np.arange(N) / N, "k": np.array(k), "A": rng.uniform(0.5, 2, len(k)),
+                     "phi": rng.uniform(0.3, 6, len(k)), "note": note})
+    return made
+
+
+def _learned(outputs, k, A, steps, level, factor=2.0, form=np.abs, offset=0, pick="first", never="after", own=True):
+    share = factor * form(np.fft.rfft(outputs, axis=1))[:, k + offset] / outputs.shape[1] / (A if own else 1.0)
+    reached = share >= level
+    at = {"first": reached.argmax(0), "last": len(steps) - 1 - reached[::-1].argmax(0),
+          "for good": len(steps) - np.cumprod(reached[::-1], axis=0).sum(0).clip(1, len(steps))}[pick]
+    otherwise = {"after": steps[-1] + 1, "zero": steps[0], "end": steps[-1]}[never]
+    return share, np.where(reached.any(0), steps[at], otherwise).astype(float)
+
+
+def _learned_cases(rng):
+    made = []
+    for T, N, k, level, note in ((9, 32, [1, 4, 6, 10], 0.5, "one wave comes, goes and comes again; one never comes"),
+                                 (5, 21, [2, 3], 0.8, "an odd number of points, all learned"),
+                                 (4, 16, [5], 0.9, "one frequency, never learned")):
+        k, A = np.array(k), rng.uniform(0.4, 3, len(k))
+        share = np.sort(rng.uniform(0, 1.2, (T, len(k))), axis=0)
+        share[-1], share[0] = 1.1, 0.1
+        if T == 9:
+            share[:, 1], share[:, 3] = [0.1, 0.3, 0.7, 0.4, 0.2, 0.6, 0.9, 1.0, 1.0], rng.uniform(0, 0.4, T)
+        if "never learned" in note:
+            share[:, 0] = rng.uniform(0.1, 0.8, T)
+        share[np.abs(share - level) < 0.02] += 0.04  # rounding decides nothing
+        phases = rng.uniform(0, 2 * np.pi, (T, len(k), 1))
+        waves = (share * A)[:, :, None] * np.sin(2 * np.pi * k[:, None] * np.arange(N) / N + phases)
+        made.append({"outputs": waves.sum(1) + rng.normal(size=(T, 1)), "k": k, "A": A,
+                     "steps": np.cumsum(rng.integers(3, 30, T)), "level": level, "note": note})
+    return made
+
+
+EXERCISES = [
+    formula(
+        id="6.1", title="A power law's exponent", points=2, minutes=12, difficulty=2,
+        task="Write `exponent(k, power)`: the α between 0 and 5 for which k^(2α) · power has no trend in log k, Σ k^(2α) P(k) "
+             "(log k − mean log k) = 0. `k`, `power` (K,) → a number.",
+        library=exponent, cases=_exponent_cases, truth=_exponent,
+        mistakes=[
+            ("That is the straight line through log P against log k: it gives the deep dips of a noisy spectrum the largest "
+             "say, and fails where a power is 0. Weigh by k^(2α) P instead.", _line),
+            ("P falls as k^(−2α): what came is 2α.", lambda k, power: 2 * _exponent(k, power)),
+            ("A power is a squared amplitude: it takes k^(2α), not k^α, to make it flat.",
+             lambda k, power: _exponent(k, power, 1.0)),
+            ("log k has to be centred: subtract its mean. Without it the sum has no reason to be 0 anywhere.",
+             lambda k, power: _exponent(k, power, centred=False)),
+            ("P is a power already: do not square it.", lambda k, power: _exponent(k, power**2)),
+            ("P is the power, as it came: no root of it.", lambda k, power: _exponent(k, np.sqrt(power))),
+            ("The exponent of a decay is given as a positive number here.", lambda k, power: -_exponent(k, power)),
+        ],
+        hints=("The sum grows with α: where it is positive, α is too large. Halve the interval from 0 to 5 again and again.",
+               "log_k = k.log() − k.log().mean(); (2 α log_k).exp() is k^(2α) up to a factor that does not matter.",
+               "trend = ((2 * alpha * log_k).exp() * power * log_k).sum(); if trend > 0: high = alpha, else low = alpha"),
+        insight="This is the maximum of Whittle's likelihood: it uses that a spectrum's scatter is exponential, and its own "
+                "scatter is √(6/π²) ≈ 0.78 of the straight line's."),
+    formula(
+        id="6.2", title="The target and its spectrum", points=1, minutes=6, difficulty=1,
+        task="Write `target_and_spectrum(z, k, A, phi)`: λ(z) = Σ A_i sin(2π k_i z + φ_i), and the amplitude of each frequency "
+             "1, 2, … below N/2, so that a wave of amplitude 1 gives 1. `z` = (0, 1/N, …), (N,); `k`, `A`, `phi` (K,).",
+        library=target_and_spectrum, cases=_wave_cases, outputs=("values", "amplitudes"),
+        truth=lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v)),
+        mistakes=[
+            ("The phase φ is added to 2πkz; it is no shift of z.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi, inside=True), _heights(v))),
+            ("2π is missing: k counts whole periods on [0, 1).",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi, turns=1.0), _heights(v))),
+            ("The waves are sines.", lambda z, k, A, phi: (v := _wave(z, k, A, phi, np.cos), _heights(v))),
+            ("Half of each wave stands at the frequency −k, which rfft leaves out: the factor is 2/N.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, 1.0))),
+            ("rfft is a sum over N points: divide by N.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, 2.0 * len(z)))),
+            ("rfft is a sum over N points: the factor is 2/N.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, float(len(z))))),
+            ("Amplitudes are asked for, not powers.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, power=2))),
+            ("rfft begins with frequency 0, the mean: leave it out.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, first=0))),
+            ("rfft ends with N/2 where N is even: only frequencies below it are asked for.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), (2 * np.abs(np.fft.rfft(v)) / len(z))[1:])),
+        ],
+        hints=("A[:, None] * torch.sin(2π k[:, None] * z + phi[:, None]) holds one wave in each row.",
+               "torch.fft.rfft gives the frequencies 0, 1, …, N/2. |·| · 2/N is the amplitude.",
+               "v = (…).sum(0); return v, (2 * torch.fft.rfft(v).abs() / len(z))[1:(len(z) + 1) // 2]"),
+        insight="Two waves of one frequency make one, whose amplitude depends on their phases: the spectrum does not say what "
+                "it was added up from."),
+    formula(
+        id="6.3", title="The normalised spectrum during training", points=2, minutes=12, difficulty=2,
+        task="Write `learned(outputs, k, A, steps, level)`: the share |c(k)| / A_k at each moment, (T, K), and the first of "
+             "`steps` at which it has reached `level`, (K,); last step + 1 where it never did. `outputs` (T, N), `k`, `A` (K,), "
+             "`steps` (T,).",
+        library=learned, cases=_learned_cases, truth=_learned, outputs=("share", "first"),
+        mistakes=[
+            ("argmax of a row without a True is 0: a frequency that was never learned looks as if it had been first. Ask "
+             "any(0) too.", lambda **c: _learned(**c, never="zero")),
+            ("Never learned is later than the last step: last step + 1, or it would tie with what was learned just in time.",
+             lambda **c: _learned(**c, never="end")),
+            ("The first time is asked for, not the last.", lambda **c: _learned(**c, pick="last")),
+            ("The first time counts, even if the wave fades again afterwards.", lambda **c: _learned(**c, pick="for good")),
+            ("Each amplitude is divided by its own A_k.", lambda **c: _learned(**c, own=False)),
+            ("The amplitude is 2/N · |rfft|: half of it stands at −k.", lambda **c: _learned(**c, factor=1.0)),
+            ("|c|, not its real part: the network's wave may have any phase.", lambda **c: _learned(**c, form=np.real)),
+            ("rfft begins with frequency 0: frequency k stands at place k.", lambda **c: _learned(**c, offset=-1)),
+        ],
+        hints=("torch.fft.rfft(outputs, dim=1) transforms each row; [:, k] takes the frequencies.",
+               "reached = share >= level is (T, K); reached.int().argmax(0) is the place of the first True, or 0 if there is "
+               "none.",
+               "torch.where(reached.any(0), steps[reached.int().argmax(0)], steps[-1] + 1)"),
+        insight="“Not yet” is knowledge: it is later than all that was seen. Leaving such frequencies out would make the "
+                "correlation blind to just those that are hardest."),
+]
