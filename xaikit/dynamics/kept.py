@@ -1,0 +1,136 @@
+"""What two trained networks kept of a picture, depth by depth: bounds through training, and samples of q(x|h).
+
+Darlow, Storkey 2020, sections 4 and 5: a classifier and an auto-encoder, four hidden layers each.
+"""
+import functools
+
+import torch
+
+from . import bounds, pixelcnn
+
+TASKS = ("classifier", "auto-encoder")
+WEIGHTS = "07-pixelcnn.safetensors"  # in data/studies: the networks of the longer run's seed 0, their PixelCNNs
+_STEPS = 400  # of a PixelCNN
+
+
+def held_back(count=1350, seed=0):
+    """``count`` of the moved digits of the test part, in random order: images (N, 1, 10, 10), labels (N,)."""
+    images, labels = bounds.moved_digits("test")
+    rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
+    return images[rows], labels[rows]
+
+
+def curves(task, seed, moments, **options):
+    """Train a network and measure both bounds at ``moments``: rows of the table (dicts), and its last state.
+
+    ``options`` go to `bounds.information`.
+    """
+    kept = bounds.watch(task, seed, max(moments), moments)
+    images, labels = bounds.moved_digits()
+    test, test_labels = held_back()
+    h = [layer for _, state in kept for layer in bounds.hidden(state, images)]
+    h_test = [layer for _, state in kept for layer in bounds.hidden(state, test)]
+    x_bits, y_bits = bounds.information(h, bounds.level(images), labels, h_test, bounds.level(test), test_labels,
+                                        seed=seed, **options)
+    places = [(step, layer) for step, _ in kept for layer in bounds.LAYERS]
+    return [{"task": task, "seed": seed, "step": step, "layer": layer, "x_bits": x, "y_bits": y}
+            for (step, layer), x, y in zip(places, x_bits.tolist(), y_bits.tolist(), strict=True)], kept[-1][1]
+
+
+def network(task, seed, moments, all_layers):
+    """``curves`` of one network, its last rows with what PixelCNNs say; and all weights in half precision."""
+    rows, state = curves(task, seed, moments)
+    state = {name: value.half() for name, value in state.items()}
+    images, _ = bounds.moved_digits()
+    test, labels = held_back()
+    exact = {name: value.float() for name, value in state.items()}
+    h, h_test = bounds.hidden(exact, images), bounds.hidden(exact, test)
+    nothing = _unconditional()
+    weights = {f"{task}.network.{name}": value for name, value in state.items()}
+    for i, (layer, row) in enumerate(zip(bounds.LAYERS, rows[-len(bounds.LAYERS):], strict=True)):
+        if all_layers or layer == bounds.LAYERS[-1]:
+            codes = bounds.Principal.of(h[i])
+            codes = bounds.Principal(codes.mean.half().float(), codes.basis.half().float())
+            model = pixelcnn.fit(images, codes(h[i]), _STEPS, seed=seed)
+            row |= {"pixelcnn_bits": pixelcnn.bits(model, test, codes(h_test[i])) - pixelcnn.bits(nothing, test)}
+            row |= measured(model, codes(h_test[i]), test, labels)
+            found = {"mean": codes.mean, "basis": codes.basis, **model.state_dict()}
+            weights |= {f"{task}.{layer}.{name}": value.half() for name, value in found.items()}
+    return rows, weights
+
+
+@functools.cache
+def _unconditional():
+    return pixelcnn.fit(bounds.moved_digits()[0], None, _STEPS)
+
+
+def measured(model, codes, images, labels, count=300):
+    """Of two samples each for ``count`` codes: how often a judge gives them the original's label, and the root
+    mean squared differences of pixels between the two samples and between sample and original."""
+    codes, images, labels = codes[:count], images[:count], labels[:count]
+    first, second = (pixelcnn.sample(model, codes, seed) for seed in (0, 1))
+
+    def distance(a, b):
+        return (a - b).square().mean().sqrt().item()
+
+    return {"same_label": (judge(first) == labels).float().mean().item(), "apart": distance(first, second),
+            "from_original": distance(first, images)}
+
+
+def judge(images):
+    """Labels (N,) of images (N, 1, 10, 10) by their three nearest neighbours among the training images: a
+    judge that shares nothing with the networks."""
+    return torch.from_numpy(_neighbours().predict(images.flatten(1).numpy()))
+
+
+@functools.cache
+def _neighbours():
+    from sklearn.neighbors import KNeighborsClassifier
+
+    images, labels = bounds.moved_digits()
+    return KNeighborsClassifier(3).fit(images.flatten(1).numpy(), labels.numpy())
+
+
+def save(tensors, path):
+    """Tensors by name into a safetensors file."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous() for name, value in tensors.items()}, str(path))
+
+
+def read(path):
+    """The tensors of such a file by name."""
+    from safetensors.torch import load_file
+
+    return load_file(str(path))
+
+
+@functools.cache
+def shipped():
+    """task → layer → (images → codes (N, 64), PixelCNN): the networks and decoders of the longer run's seed 0.
+
+    FileNotFoundError with the remedy where the file is missing.
+    """
+    from .. import home
+
+    path = home() / "data" / "studies" / WEIGHTS
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: `xaikit run 07/decoder-bounds --full` makes it in a few minutes")
+    tensors, found = read(path), {}
+
+    def part(prefix):
+        return {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
+
+    for task in TASKS:
+        state, found[task] = part(f"{task}.network."), {}
+        for i, layer in enumerate(bounds.LAYERS):
+            own = part(f"{task}.{layer}.")
+            codes = bounds.Principal(own.pop("mean"), own.pop("basis"))
+            model = pixelcnn.PixelCNN()
+            model.load_state_dict(own)
+            found[task][layer] = (functools.partial(_codes, state, i, codes), model.eval())
+    return found
+
+
+def _codes(state, index, codes, images):
+    return codes(bounds.hidden(state, images)[index])
