@@ -1,0 +1,104 @@
+"""Which regulariser stops memorisation?  Training accuracy on noise against validation accuracy on real data.
+
+Arpit et al. 2017, section 5: dropout, weight decay, input noise, adversarial training, each at several strengths.
+"""
+import functools
+
+import pandas as pd
+import torch
+from torch import nn
+
+from .memorization import corrupt, error, mlp, small_digits
+
+STRENGTHS = {  # none, then from weak to strong
+    "none": (0.0,),
+    "dropout": (0.2, 0.4, 0.6),
+    "weight decay": (0.005, 0.015, 0.04),
+    "input noise": (0.15, 0.3, 0.5),
+    "adversarial training": (0.04, 0.08, 0.15),
+}
+
+
+class Dropout(nn.Module):
+    """Dropout whose rate is a buffer, so that networks of several rates train as one stack."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.register_buffer("rate", torch.tensor(float(rate)))
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * (torch.rand_like(x) >= self.rate) / (1 - self.rate)
+
+
+class Attacked(nn.Module):
+    """A network that in training sees x + ε·sign(∂L/∂x) in place of x (Goodfellow et al. 2015).
+
+    In training the label is the last column of x, as only the network itself can find its own worst direction.
+    """
+
+    def __init__(self, net, radius):
+        super().__init__()
+        self.net = net
+        self.register_buffer("radius", torch.tensor(float(radius)))
+
+    def forward(self, x):
+        if not self.training:
+            return self.net(x[..., :-1])
+        x, y = x[..., :-1], x[..., -1:]
+        return self.net((x + self.radius * self.slope(x, y).sign()).detach())
+
+    def slope(self, x, y):
+        """∂L/∂x (B, D) of ReLU layers by the chain rule: inputs x (B, D), labels y (B, 1)."""
+        values = [x]
+        for layer in self.net:
+            values.append(layer(values[-1]))
+        back = values.pop().softmax(-1) - (y == torch.arange(self.net[-1].out_features)).to(x.dtype)  # ∂L/∂logits
+        for layer in reversed(self.net):
+            h = values.pop()
+            back = back @ layer.weight if isinstance(layer, nn.Linear) else back * (h > 0)
+        return back
+
+
+def _network(setting, width):
+    net, rate = mlp(64, width), setting["strength"]
+    if setting["by"] == "dropout":
+        layers = [m for layer in net for m in ((layer, Dropout(rate)) if isinstance(layer, nn.ReLU) else (layer,))]
+        return nn.Sequential(*layers)
+    return Attacked(net, rate) if setting["by"] == "adversarial training" else net
+
+
+@functools.cache
+def trained(seeds=5, n=200, width=32, steps=240):
+    """DataFrame: regulariser ``by``, ``strength``, ``seed``, ``memorised`` (training accuracy on random labels) and
+    ``validation`` (accuracy on held-out digits of networks that were trained on the true labels)."""
+    from ..train import fit_many
+
+    x, y, test, test_y = small_digits(n)
+    mean = x.mean(0)
+    tables = []
+    for by, strengths in STRENGTHS.items():
+        with_label = by == "adversarial training"
+
+        @functools.cache
+        def pair(share, seed, with_label=with_label):
+            labels = corrupt(x, y, "labels", share, seed)[1]
+            return torch.cat([x - mean, labels[:, None].float()], 1) if with_label else x - mean, labels
+
+        def measure(now, pair=pair, with_label=with_label):
+            xs, ys = (torch.stack(p) for p in zip(*(pair(s["share"], s["seed"]) for s in now.settings), strict=True))
+            held = torch.cat([test - mean, test_y[:, None].float()], 1) if with_label else test - mean
+            return {"train": 1 - error(now.forward(xs, shared=False), ys), "validation": 1 - error(now.forward(held), test_y)}
+
+        settings = [{"by": by, "strength": s, "share": share, "lr": 0.1, "momentum": 0.9,
+                     "weight_decay": s if by == "weight decay" else 0.0, "noise": s if by == "input noise" else 0.0}
+                    for s in strengths for share in (0.0, 1.0)]
+        found = fit_many(lambda s: _network(s, width), lambda s, pair=pair: pair(s["share"], s["seed"]), settings,
+                         range(seeds), steps=steps, batch_size=50, optimizer="sgd", measure=measure, every=[steps])
+        rows = pd.DataFrame([{**s, **{k: found.measured[k][-1, e].item() for k in ("train", "validation")}}
+                             for e, s in enumerate(found.settings)])
+        real, noise = rows.query("share == 0"), rows.query("share == 1")
+        tables.append(real[["by", "strength", "seed", "validation"]].merge(
+            noise[["by", "strength", "seed", "train"]].rename(columns={"train": "memorised"})))
+    return pd.concat(tables, ignore_index=True)
