@@ -9,6 +9,9 @@ A function is either a network of dense layers with one activation between them 
 "polynomial"``, ``f.A``, ``f.b``, ``f.c``, ``f.k``). A path is γ(α) = x′ + α^p (x − x′) + sin(πα) v
 (``path.kind = "curve"``, ``path.start``, ``path.end``, ``path.power``, ``path.bend``), or runs straight
 from corner to corner at equal shares of α (``path.kind = "legs"``, ``path.corners``).
+
+A network with ``f.outputs = "all"`` is a classifier: the student's f gives (N, K), and the judge takes `outputs` and
+`pull_back` for what `value` and `gradient` are to one output.
 """
 
 import numpy as np
@@ -83,6 +86,26 @@ def gradient(data, x) -> tuple[np.ndarray, np.ndarray]:
     return h[:, 0], back
 
 
+def outputs(data, x) -> np.ndarray:
+    """All outputs of a network, (N, K), for x of shape (N, D), in float64."""
+    layers, h = layers_of(data), np.asarray(x, dtype=np.float64)
+    for i, (weight, bias) in enumerate(layers):
+        h = h @ weight.T + bias
+        if i < len(layers) - 1:
+            h = np.maximum(h, 0.0) if data["f.activation"] == "relu" else np.tanh(h)
+    return h
+
+
+def pull_back(data, x, cotangent) -> np.ndarray:
+    """Σ_k c_nk ∂f_k/∂x at every row n of x (N, D), for c of shape (N, K): (N, D), in float64."""
+    total = np.zeros(np.shape(x))
+    for k in range(np.shape(cotangent)[1]):
+        *below, (weight, bias) = layers_of(data)
+        one = network(*below, (weight[k:k + 1], bias[k:k + 1]), activation=data["f.activation"])
+        total += np.asarray(cotangent)[:, k:k + 1] * gradient(one, x)[1]
+    return total
+
+
 def value(data, x) -> np.ndarray:
     """f(x) of shape (N,) for x of shape (N, D), in float64."""
     return gradient(data, x)[0]
@@ -131,7 +154,7 @@ def torch_function(data):
             for i, (weight, bias) in enumerate(layers):
                 y = torch.nn.functional.linear(y, weight, bias)
                 y = act(y) if i < len(layers) - 1 else y
-            y = y[:, 0]
+            y = y if data.get("f.outputs") == "all" else y[:, 0]
         else:
             A, b, k = held["f.A"], held["f.b"], held["f.k"]
             y = data["f.c"] + y @ b + 0.5 * ((y @ A) * y).sum(1) + (k * y**3).sum(1)
