@@ -32,24 +32,627 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xaikit import claims, data, demos, plot
+from xaikit import claims, demos, plot
+from xaikit.dynamics import decay, label_noise, manifolds, perturbation, spectral
 from xaikit.exercises import answer, check
 from xaikit.source import show_source
 
 # %% [markdown]
 # ## 1 · The spectrum of a ReLU network
+#
+# A **Fourier coefficient** of $f$ says how much of the wave $e^{2\pi ik\cdot x}$ is in it,
+# $\tilde f(k)=\int f(x)\,e^{-2\pi ik\cdot x}dx$; $k$ is the wave's **frequency**, a vector if $x$ is one, and
+# $|\tilde f(k)|$ over $k$ is the **spectrum**. Smooth functions have next to nothing at high frequencies, a
+# function that jumps has a lot.
+#
+# A ReLU network $f_\theta:\mathbb R^d\to\mathbb R$ with parameters $\theta$ is in between: it is made of flat pieces
+# that meet in **kinks**. In one dimension one can compute its spectrum on a blackboard. Its slope is constant
+# between kinks, so that its second derivative is nothing but a spike at each kink $x_j$, with the change of
+# slope $a_j$ as its height. Differentiating twice multiplies $\tilde f$ by $(2\pi ik)^2$:
+#
+# $$f''=\sum_ja_j\,\delta_{x_j}\quad\Rightarrow\quad\tilde f(k)=-\frac1{4\pi^2k^2}\sum_ja_j\,e^{-2\pi ikx_j}.$$
+#
+# The sum over the kinks neither grows nor fades with $k$, so that the amplitude falls as $k^{-2}$, however many
+# layers there are.
+#
+# **Claim** (the paper, theorem 1). In $d$ dimensions the flat pieces are polytopes, with faces of every
+# dimension from $d-1$ (the kinks) down to 0 (the corners), and
+#
+# $$\tilde f_\theta(k)=\sum_{n=0}^d\frac{C_n(\theta,k)\,1_{H_n^\theta}(k)}{k^{n+1}} .$$
+#
+# $H_n^\theta$ is the set of directions orthogonal to some face of **codimension** $n$ (a line in the plane has
+# codimension 1, a point 2), $1_H(k)$ is 1 if $k$ lies in $H$ and else 0, and $C_n$ is bounded in $k$. So the
+# decay depends on the direction: orthogonal to a kink, $n=1$, it is slowest, $k^{-2}$; in almost all other
+# directions only corners are left, $n=d$, and it is $k^{-d-1}$.
+#
+# How steep is a measured spectrum? The **power** $P(k)=|\tilde f(k)|^2$ of a sum of many waves of random phase
+# scatters around its mean like an exponential variable: it is often almost 0. A straight line through
+# $\log P$ against $\log k$ listens mostly to these deep dips. The likelihood of the exponential variable
+# (Whittle 1953) is largest at the $\alpha$ which makes $k^{2\alpha}P(k)$ flat, that is, without a trend in
+# $\log k$:
+#
+# $$\sum_kk^{2\alpha}P(k)\,\big(\log k-\overline{\log k}\big)=0 ,\qquad \overline{\log k}\text{ the mean of }\log k.$$
+#
+# The left side grows with $\alpha$.
+
+# %% [markdown]
+# ### Exercise 6.1 — a power law's exponent ★★☆ · 12 min · 2 points
+#
+# Write `exponent(k, power)`: the $\alpha$ between 0 and 5 that solves the equation above, for `k`, `power` (K,) →
+# a number, to three decimals. Some of the powers may be exactly 0.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-6.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def exponent(k, power):
+    """α between 0 and 5 for which k^(2α) · power has no trend in log k.  k, power (K,) → a number"""
+    ### BEGIN SOLUTION
+    log_k = k.log() - k.log().mean()
+    low, high = 0.0, 5.0
+    for _ in range(40):
+        alpha = (low + high) / 2
+        trend = ((2 * alpha * log_k).exp() * power * log_k).sum()
+        low, high = (low, alpha) if trend > 0 else (alpha, high)
+    return (low + high) / 2
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-6.1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("6.1", exponent)
+
+# %% [markdown]
+# Is it worth the trouble? Made-up spectra whose exponent is known to be 2, with exponential scatter: how far
+# from 2 do the two estimates fall?
+
+# %%
+k = np.arange(32, 129)
+made_up = np.random.default_rng(0).exponential(size=(400, len(k))) * k**-4.0
+estimates = {
+    "Whittle's α": [float(answer("6.1")(torch.tensor(k / 1.0), torch.tensor(p * 1e6))) for p in made_up],
+    "straight line": decay.habitual(k, made_up),
+}
+pd.DataFrame({n: {"mean": np.mean(e), "spread": np.std(e)} for n, e in estimates.items()}).T.round(3)
+
+# %% [markdown]
+# **Picture, one dimension.** Spectra of sixty random networks each, of one and of three hidden layers of 32
+# ReLUs, and of one with tanh. What a network does beyond the interval that we look at must not matter, and the
+# step from its last value back to its first would add a decay $k^{-1}$ of its own. So the function is faded
+# out smoothly at both ends first (Kaiser's **window**).
+
+# %%
+show_source(decay.spectrum)
+
+# %%
+z = torch.arange(4096, dtype=torch.float64) / 4096
+kinds = {
+    "one layer of ReLUs": ((32,), torch.relu),
+    "three layers of ReLUs": ((32, 32, 32), torch.relu),
+    "one layer of tanh": ((32,), torch.tanh),
+}
+spectra = {
+    n: decay.spectrum(decay.random_networks((2 * z - 1)[:, None], 60, *kind)) for n, kind in kinds.items()
+}
+k = np.arange(1, 513)
+lines = {n: (k, *np.quantile(s[:, k], [0.5, 0.25, 0.75], axis=0)) for n, s in spectra.items()}
+fig, ax = plot.subplots(size=(6.2, 3.6))
+plot.bands(lines, ax=ax, log="xy", xlabel="frequency $k$", ylabel=r"amplitude $|\tilde f(k)|$")
+ax.plot(k[15:], 0.2 * k[15:] ** -2.0, color=plot.MUTED, lw=1)
+ax.text(60, 0.3 * 60**-2.0, "$k^{-2}$", color=plot.MUTED)
+ax.set_ylim(1e-12, 10)
+plot.describe(
+    fig,
+    "Spectra of random networks on two logarithmic axes, medians with the middle half as a shade. Both kinds "
+    "of ReLU networks run parallel to a line of slope minus 2; that of tanh falls off a cliff.",
+)
+rows, ranges = {}, ((8, 32), (32, 128), (128, 512))
+for name in list(kinds)[:2]:
+    for low, high in ranges:
+        found = decay.exponent(np.arange(low, high + 1), spectra[name][:, low : high + 1] ** 2)
+        rows[name, f"k = {low} … {high}"] = dict(
+            zip(("median α", "95 % low", "95 % high"), spectral.interval(found), strict=True)
+        )
+pd.DataFrame(rows).T.round(2)
+
+# %% [markdown]
+# **What to see.** Three hidden layers have more kinks than one, and the same exponent, 2. The theorem is about
+# where a function may bend, not about how well it is trained. A smooth activation has no power law at all.
+# (What is left of tanh at the right is the accuracy of the window.)
+#
+# **Picture, two dimensions.** Left, a random network of two layers of 8 ReLUs on the square $[-1,1]^2$. In the
+# middle its spectrum, the frequency 0 in the centre: rays, each orthogonal to one straight kink. Right, the
+# amplitude along two directions: orthogonal to the longest kink (dashed in the middle), and the direction
+# farthest from all kinks' normals (dotted).
+
+# %%
+values, angles = decay.planar_network(3)
+on, (off, gap) = decay.longest(angles), decay.farthest(angles)
+w = decay.window(len(values), 20.0)
+plane = np.abs(np.fft.fftshift(np.fft.fft2(values * w * w[:, None]))) / values.size
+centre, reach = len(values) // 2, 60
+k = np.arange(4, 73)
+profile = decay.along(values[None], [on, off], k)[0]
+fig, axes = plot.subplots(1, 3, size=(11.4, 3.5))
+axes[0].imshow(values, origin="lower", extent=(-1, 1, -1, 1), cmap="cividis")
+axes[0].set(xlabel="$x_1$", ylabel="$x_2$", title="a network of 8 + 8 ReLUs")
+shown = np.log10(plane[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1])
+axes[1].imshow(shown, origin="lower", extent=(-reach, reach, -reach, reach), cmap="cividis", vmin=-7, vmax=-1)
+for angle, dash in ((on, "--"), (off, ":")):
+    axes[1].plot(*(np.outer([np.cos(angle), np.sin(angle)], [8, reach])), color="white", ls=dash)
+axes[1].set(xlabel="$k_1$", ylabel="$k_2$", title=r"$\log_{10}|\tilde f(k)|$, from −7 to −1")
+plot.curves(
+    {"orthogonal to the longest kink": profile[0], "far from all of these": profile[1]},
+    x=k,
+    ax=axes[2],
+    log="xy",
+    xlabel="$|k|$",
+    ylabel=r"$|\tilde f(k)|$",
+)
+plot.describe(
+    fig,
+    "A function on the square, made of flat pieces; its spectrum with bright rays through the centre, one for "
+    "each direction of a kink; and the amplitude along two directions, of which the one on a ray falls more "
+    "slowly.",
+)
+exponents = decay.anisotropy()
+pd.DataFrame(
+    {
+        name: dict(zip(("median α", "95 % low", "95 % high"), spectral.interval(e), strict=True))
+        for name, e in zip(("orthogonal to the longest kink", "far from all kinks' normals"), exponents, strict=True)
+    }
+).T.round(2)
+
+# %% [markdown]
+# **What to see.** The table is over eight random networks. On a ray the exponent is 2, off the rays near
+# $d+1=3$, with a wide scatter: only the few corners that lie inside the window are left there, and the skirts
+# of the rays are near. (Networks in which some kink's normal is closer than 15° to every direction are left
+# out, since the window widens each ray.) The theorem's other statement, that the numerator is bounded by the
+# number of pieces times the Lipschitz constant of $f$, says why training matters all the same: high frequencies
+# need many pieces or steep ones, and both take many steps to make.
 
 # %% [markdown]
 # ## 2 · Low frequencies are learned first
+#
+# **Claim** (the paper, experiment 1). Let a network learn the sum of $K$ waves
+#
+# $$\lambda(z)=\sum_{i=1}^KA_i\sin(2\pi k_iz+\varphi_i),\qquad z\in[0,1],$$
+#
+# with frequencies $k_i$, amplitudes $A_i$ and random phases $\varphi_i$. Lower frequencies are learned first, even
+# where the higher ones have the larger amplitudes.
+#
+# The spectrum is that of the network on a grid of $N$ points $z_n=n/N$. With
+# $c(k)=\frac2N\sum_nf(z_n)e^{-2\pi ikz_n}$, $|c(k)|$ is the amplitude of the wave with $k$ periods; the two is
+# there because half of a real wave stands at $-k$.
+
+# %% [markdown]
+# ### Exercise 6.2 — the target and its spectrum ★☆☆ · 6 min · 1 point
+#
+# Write `target_and_spectrum(z, k, A, phi)`, which returns $\lambda(z)$ and the amplitudes $|c(1)|,|c(2)|,\dots$ of
+# all frequencies below $N/2$. `z` is the grid $0,1/N,\dots$ (N,); `k`, `A`, `phi` (K,) → (N,), (⌈N/2⌉ − 1,).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-6.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def target_and_spectrum(z, k, A, phi):
+    """λ(z) and the amplitudes of its frequencies 1, 2, … below N/2.  z (N,), k, A, phi (K,) → (N,), (⌈N/2⌉ − 1,)"""
+    ### BEGIN SOLUTION
+    values = (A[:, None] * torch.sin(2 * torch.pi * k[:, None] * z + phi[:, None])).sum(0)
+    return values, (2 * torch.fft.rfft(values).abs() / len(z))[1 : (len(z) + 1) // 2]
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-6.2", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+check("6.2", target_and_spectrum)
+
+# %% [markdown]
+# The targets of this section: ten waves, $k=1,\dots,10$, once with equal amplitudes and once with amplitudes
+# that grow with $k$.
+
+# %%
+z, _ = spectral.grid()
+fig, axes = plot.subplots(2, 2, size=(9.6, 4.4))
+for row, growing in zip(axes, (False, True), strict=True):
+    A, phi = spectral.target(0, growing)
+    wave, amplitudes = answer("6.2")(z, torch.tensor(spectral.FREQUENCIES), A, phi)
+    plot.curves({"λ": wave}, x=z, ax=row[0], xlabel="$z$", ylabel="λ(z)")
+    row[0].set_title("amplitudes that grow with $k$" if growing else "equal amplitudes")
+    row[1].bar(np.arange(1, 32), amplitudes, color=plot.COLORS[0])
+    row[1].set(xlabel="frequency $k$", ylabel="$|c(k)|$")
+plot.describe(
+    fig,
+    "Two sums of ten waves over z, and their spectra: ten bars of equal height above, ten that grow from 0.1 "
+    "to 1 below, and nothing at the frequencies 11 to 31.",
+)
+
+# %% [markdown]
+# ### Exercise 6.3 — the normalised spectrum during training ★★☆ · 12 min · 2 points
+#
+# `outputs` (T, N) holds what a network said on the grid at T moments of its training, `steps` (T,) when that
+# was. Write `learned(outputs, k, A, steps, level)`, which returns the **share** $|c(k)|/A_k$ that it knows of each
+# frequency, (T, K), and for each frequency the first of `steps` at which the share was at least `level`, (K,).
+# A frequency that never was is **censored**: all that is known is that it takes longer than we looked. Return
+# one more than the last step there, so that it comes after all the others.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-6.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def learned(outputs, k, A, steps, level):
+    """|c(k)| / A at each moment, and when it first reached the level.  outputs (T, N) → (T, K), (K,)"""
+    ### BEGIN SOLUTION
+    share = 2 * torch.fft.rfft(outputs, dim=1).abs()[:, k] / outputs.shape[1] / A
+    reached = share >= level
+    first = steps[reached.int().argmax(0)]  # the place of the first True; 0 also where there is none
+    return share, torch.where(reached.any(0), first, steps[-1] + 1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-6.3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("6.3", learned)
+
+# %% [markdown]
+# **The experiment.** Networks of five hidden layers of 64 ReLUs, ten for each kind of target, each with phases
+# and initial weights of its own, all trained at once with Adam. The paper's networks are larger (6 × 256) and
+# learn $k=5,10,\dots,50$ in tens of thousands of steps; on a laptop, in seconds, we ask for $k=1,\dots,10$ in
+# 600. The network sees $x=2z-1$.
+
+# %%
+show_source(spectral.learn, doc=False)
+
+# %%
+runs = {"equal amplitudes": spectral.learn(False), "growing amplitudes": spectral.learn(True)}
+fig, axes = plot.subplots(1, 2, size=(10.6, 3.6), sharey=True)
+for ax, (name, run) in zip(axes, runs.items(), strict=True):
+    plot.field(
+        np.median(run.share, 1).T,
+        run.steps,
+        run.k,
+        ax=ax,
+        xlabel="step",
+        ylabel="frequency $k$",
+        title=name,
+        label="$|c(k)|\\,/\\,A_k$, median of ten networks",
+    )
+plot.describe(
+    fig,
+    "Two fields of the share of each frequency that is learned, over the steps. In both the bright area begins "
+    "at frequency 1 at once and spreads upwards to 10 by and by.",
+)
+rows = {}
+for name, run in runs.items():
+    for level in (0.5, 0.8):
+        times = spectral.time_to_learn(run.share, run.steps, level)
+        rho = spectral.interval(spectral.rank_correlation(run.k, times))
+        rows[name, level] = {"ρ, median": rho[0], "95 % low": rho[1], "95 % high": rho[2]}
+        rows[name, level]["never reached"] = np.isinf(times).mean()
+table = pd.DataFrame(rows).T
+table.index.names = ["target", "level"]
+table.round(2)
+
+# %% [markdown]
+# **What to see.** The order is that of the frequencies, from the bottom up. Spearman's $\rho$ is the correlation
+# of the *ranks* of frequency and time to reach the level; 1 would be a perfect order. Censored frequencies
+# share the last rank (last column: how many there are). $\rho$ is lower where many tie, since ties say nothing
+# about the order among themselves. With growing amplitudes the highest wave makes up most of the loss, and
+# yet it comes last.
+#
+# **Try it.** Depth, width and the step. With one layer, almost nothing beyond the lowest frequencies is ever
+# learned.
+
+# %% tags=["demo"]
+demos.get("06/order").show()
 
 # %% [markdown]
 # ## 3 · Low frequencies survive
+#
+# **Claim** (the paper, experiment 2). In a trained network, low frequencies are more robust than high ones
+# against random changes of the weights.
+#
+# **Formula.** What does “robust” mean? Let $\theta$ be all parameters of the trained network, $u$ a random
+# direction of length 1 in the space of all parameters, $c_\delta(k)$ the coefficients of the network with
+# $\theta+\delta u$. It would be tempting to look at $|c_\delta(k)|/|c(k)|$, what is there afterwards over what was
+# there before. But a network with random weights is itself a random function, mostly of low frequencies
+# (section 1), and its waves would count as survivors. What we want to know is how much of *this* wave is left,
+# and that is a signed number, the **transfer**
+#
+# $$T(k,\delta)=\operatorname{mean}_u\operatorname{Re}\frac{c_\delta(k)}{c(k)} .$$
+#
+# It is 1 where the wave stays as it was, ½ where half of it is left, and 0 where only noise of any phase
+# remains. A single direction says little; we take 64 for each network.
+
+# %% [markdown]
+# ### Exercise 6.4 — shaking the weights ★★☆ · 12 min · 2 points
+#
+# For a network with one hidden layer, $f(x)=\sum_hv_h\,\text{ReLU}(w_hx+b_h)$, with $\theta=(w,b,v)$ as the three
+# rows of `theta` (3, H): write `transfer(x, theta, u, delta, k)`, the transfer $T(k,\delta)$ for the frequencies
+# `k` (K,), over the directions `u` (M, 3, H). They come unscaled; a direction is one vector of $3H$ numbers. `x`
+# (N,) is the grid → (K,).
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-6.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def transfer(x, theta, u, delta, k):
+    """T(k): mean over the directions u of Re(c_δ(k) / c(k)).  x (N,), theta (3, H), u (M, 3, H), k (K,) → (K,)"""
+    ### BEGIN SOLUTION
+
+    def coefficients(p):  # (…, 3, H) → (…, K); the factor 2/N cancels
+        w, b, v = p.unsqueeze(-1).unbind(-3)  # each (…, H, 1)
+        return torch.fft.rfft((v * (w * x + b).relu()).sum(-2))[..., k]
+
+    u = u / u.flatten(1).norm(dim=1)[:, None, None]
+    return (coefficients(theta + delta * u) / coefficients(theta)).real.mean(0)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-6.4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("6.4", transfer)
+
+# %% [markdown]
+# **Picture.** The networks of section 2 (equal amplitudes), 64 directions for each of the ten. Right, the
+# tempting measure beside the transfer, for the largest change.
+
+# %%
+deltas = (0.5, 1.0, 2.0, 3.0, 4.0)
+survived = perturbation.survival(deltas)  # (δ, networks, frequencies)
+sizes = perturbation.sizes(deltas[-1])
+fig, axes = plot.subplots(1, 2, size=(10.4, 3.6))
+k = runs["equal amplitudes"].k
+plot.bands(
+    {f"δ = {d:g}": (k, *spectral.interval(t, np.mean)) for d, t in zip(deltas, survived, strict=True)},
+    ax=axes[0],
+    xlabel="frequency $k$",
+    ylabel="transfer $T(k, δ)$",
+)
+plot.bands(
+    {
+        f"transfer, δ = {deltas[-1]:g}": (k, *spectral.interval(survived[-1], np.mean)),
+        "mean of $|c_δ|/|c|$": (k, *spectral.interval(sizes, np.mean)),
+    },
+    ax=axes[1],
+    xlabel="frequency $k$",
+    ylabel="what is left",
+)
+for ax in axes:
+    ax.axhline(1, color=plot.MUTED, lw=0.8)
+plot.describe(
+    fig,
+    "Left, the transfer over the frequency for five sizes of the change, with 95 % intervals: all start near 1 "
+    "at frequency 1 and fall with the frequency, the more the larger the change. Right, the transfer for the "
+    "largest change beside the mean ratio of the amplitudes, which stays higher.",
+)
+slopes = spectral.rank_correlation(k, -survived)  # (δ, networks): 1 if T falls from each frequency to the next
+pd.DataFrame(
+    {
+        f"δ = {d:g}": {
+            "T of k = 1, 2": t[:, :2].mean(),
+            "T of k = 9, 10": t[:, -2:].mean(),
+            "networks with T lower at k = 9, 10": (t[:, -2:].mean(1) < t[:, :2].mean(1)).mean(),
+            "Spearman's ρ of k and −T, median": np.median(s),
+        }
+        for d, t, s in zip(deltas, survived, slopes, strict=True)
+    }
+).T.round(2)
+
+# %% [markdown]
+# **What to see.** The low waves stay, the high ones fade, and the more so the larger the change. (A transfer
+# slightly above 1 is no mistake: more weight in a direction can also make a wave larger.) The mean ratio of
+# the amplitudes shows less of it, because it counts the noise. In the paper's words, high frequencies need a
+# finely tuned combination of parameters; they live in a small volume of the space of all weights.
 
 # %% [markdown]
 # ## 4 · Noise on the labels has a frequency too
+#
+# **Claim** (the paper, experiment 3). If noise is added to the targets, then noise of low frequency does more
+# harm than noise of high frequency of the same size, and the noise of high frequency does it later: there,
+# the validation error has a dip early in training.
+#
+# **Formula.** Two digits, 3 and 8, are told apart by regression: the target is $\tau_0(x)=-1$ for a 3 and $+1$ for
+# an 8. To it we add $\beta$ times a **radial wave**,
+#
+# $$\tau(x)=\tau_0(x)+\beta\,\psi_k(x),\qquad\psi_k(x)=\sin(k\|x\|),$$
+#
+# with amplitude $\beta$ and frequency $k$ along the norm of the image. No noise in the usual sense, since it is a
+# function of $x$, and that is the point: it can be learned, and its frequency is known. The network is trained
+# on $\tau$ and judged on fresh digits by its distance from the clean $\tau_0$.
+
+# %%
+(x, clean), _ = label_noise.digits()
+norms = x.norm(dim=1)
+fig, ax = plot.subplots(size=(6.4, 3.0))
+r = np.linspace(float(norms.min()), float(norms.max()), 600)
+plot.curves(
+    {f"$k$ = {k:g}": np.sin(k * r) for k in label_noise.FREQUENCIES},
+    x=r,
+    ax=ax,
+    xlabel="norm of the image, $\\|x\\|$",
+    ylabel=r"$\psi_k(x)$",
+)
+ax.plot(norms, np.full(len(norms), -1.15), "|", color=plot.MUTED, ms=6)
+plot.describe(
+    fig,
+    "The radial wave over the norm of the images for three frequencies, on the range of norms that the digits "
+    "have, with a tick for each digit: for 0.1 almost a constant, for 1 a bit more than a period, for 10 many.",
+)
+
+# %%
+show_source(label_noise.curves, doc=False)
+
+# %% [markdown]
+# **Picture.** Five networks for each noise, $\beta=1$, no early stopping.
+
+# %%
+steps, validation, training = label_noise.curves()  # (T,), (T, noise, network)
+names = ["no noise", *(f"$k$ = {k:g}" for k in label_noise.FREQUENCIES)]
+fig, axes = plot.subplots(1, 2, size=(10.4, 3.6))
+for ax, error, title in zip(
+    axes, (validation, training), ("fresh digits, from the clean target", "training digits, from the noisy target"), strict=True
+):
+    plot.bands(
+        {
+            n: (steps[1:], *spectral.interval(error[1:, i].T, np.mean, draws=400))
+            for i, n in enumerate(names)
+        },
+        ax=ax,
+        log="x",
+        xlabel="step",
+        ylabel="mean squared error",
+        title=title,
+    )
+plot.describe(
+    fig,
+    "Left, the error on fresh digits over the steps. Without noise it falls; with k = 0.1 it rises to about 1 "
+    "and stays; with k = 1 and 10 it first falls as without noise and then rises again. Right, the error on "
+    "the noisy training targets, which falls last for k = 10.",
+)
+rows = {}
+for i, name in enumerate(["no noise", *(f"k = {k:g}" for k in label_noise.FREQUENCIES)]):
+    dips = spectral.interval(label_noise.dip(validation[:, i]), np.mean)
+    rows[name] = {
+        "error at its best": validation[:, i].min(0).mean(),
+        "error at the end": validation[-1, i].mean(),
+        "dip": dips[0],
+        "95 % low": dips[1],
+        "95 % high": dips[2],
+        "training error at the end": training[-1, i].mean(),
+    }
+pd.DataFrame(rows).T.round(3)
+
+# %% [markdown]
+# **What to see.** The *dip* is how far the lowest point of a curve lies below its end, as a part of the end.
+# For $k=0.1$ the wave is almost a constant over all digits, is learned with the very first steps, and spoils
+# the validation at once: at no moment is the network any good. For $k=1$ and $k=10$ the curve first goes
+# along with that of no noise, since the network learns the digits before the wave, reaches almost the same error
+# on the way, and rises only when the wave is learned; the higher $k$, the later. So “low frequencies hurt” and
+# “high frequencies show a dip” are two sides of one thing: the validation score suffers early under low
+# frequencies, and whoever stops early is safe from high ones.
 
 # %% [markdown]
 # ## 5 · Not all manifolds are learned equal
+#
+# So far the frequency was counted along the input. But data often lie on a thin curved surface in it, a
+# **manifold**, and what we call the frequency of a target, say how often it changes along the manifold, is not
+# what the network sees. Let $\gamma:[0,1]\to\mathbb R^d$ be the curve on which the data lie, $\tau$ the target on it and
+# $\lambda=\tau\circ\gamma$ the same target as a function of the **latent** variable $z$. Then the error on the curve is
+# the error of $f\circ\gamma$ in $z$:
+#
+# $$\text{MSE}[f,\tau]=\mathbb E_z\,|f(\gamma(z))-\lambda(z)|^2 .$$
+#
+# **Claim** (the paper, experiments 4 and 5). On a curve that winds more, the same $\lambda$ is easier to learn, its
+# high frequencies above all, in regression as well as in classification and whatever the loss. If $\gamma$ itself
+# is full of high frequencies, then $f$ can be slow in $x$ and $f\circ\gamma$ fast in $z$.
+#
+# The curves are flowers with $L$ petals:
+#
+# $$\gamma_L(z)=\big(1+\tfrac12\sin2\pi Lz\big)\,(\cos2\pi z,\ \sin2\pi z),\qquad L=0\text{ is the circle}.$$
+
+# %% [markdown]
+# ### Exercise 6.5 — a flower and the error on it ★★☆ · 10 min · 2 points
+#
+# Write `on_flower(f, z, L, goal)`, which returns the points $\gamma_L(z)$ and the mean over $z$ of
+# $(f(\gamma_L(z))-\text{goal})^2$. `f` takes (N, 2) and returns (N,); `z`, `goal` (N,), `L` a whole number → (N, 2), a
+# number.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-6.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def on_flower(f, z, L, goal):
+    """γ_L(z), and the mean squared error of f ∘ γ_L.  z, goal (N,), L a whole number → (N, 2), a number"""
+    ### BEGIN SOLUTION
+    radius, angle = 1 + 0.5 * torch.sin(2 * torch.pi * L * z), 2 * torch.pi * z
+    x = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], 1)
+    return x, ((f(x) - goal) ** 2).mean()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-6.5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("6.5", on_flower)
+
+# %% [markdown]
+# Can a slow function of $x$ be a fast one of $z$? Take $f(x)=2(\|x\|-1)$, a cone. On the circle it is 0
+# everywhere; on a flower it is a wave with $L$ periods. Here is its error for the target $\sin2\pi16z$, and the
+# curves with that target as their colour:
+
+# %%
+z = torch.arange(512) / 512
+fast = torch.sin(2 * torch.pi * 16 * z)
+fig, axes = plot.subplots(1, 4, size=(11.6, 2.9), sharey=True)
+for ax, petals in zip(axes, manifolds.PETALS, strict=True):
+    points, error = answer("6.5")(lambda x: 2 * (x.norm(dim=1) - 1), z, petals, fast)
+    ax.scatter(*points.T, c=fast, cmap=plot.SIGNED, s=5)
+    ax.set(xlabel="$x_1$", title=f"L = {petals}, the cone's error {float(error):.2f}", aspect="equal")
+axes[0].set_ylabel("$x_2$")
+plot.describe(
+    fig,
+    "A circle and three flowers with 4, 10 and 16 petals, coloured by the sign and size of a wave with 16 "
+    "periods. Only with 16 petals every petal has one colour outside and the other inside.",
+)
+
+# %% [markdown]
+# **Experiment 4: regression.** Networks $f:\mathbb R^2\to\mathbb R$ of four layers of 64 ReLUs learn the sum of ten waves,
+# $k=2,4,\dots,20$, on each curve; five random sets of phases and weights, 300 steps.
+
+# %%
+flowers = manifolds.regression()
+high = flowers.share[-1][..., flowers.k >= 14].mean(-1)  # (L, network)
+fig, axes = plot.subplots(1, 2, size=(10.8, 3.6))
+plot.bands(
+    {
+        f"L = {L}": (flowers.k, *spectral.interval(s, np.mean))
+        for L, s in zip(flowers.petals, flowers.share[-1], strict=True)
+    },
+    ax=axes[0],
+    xlabel="frequency $k$ along the curve",
+    ylabel="share learned, $|c(k)|/A_k$",
+)
+means, low, up = spectral.interval(high.T, np.mean)
+plot.intervals(
+    means,
+    low,
+    up,
+    [f"L = {L}" for L in flowers.petals],
+    ax=axes[1],
+    xlabel="share learned of $k$ = 14 … 20, with 95 % intervals",
+)
+plot.describe(
+    fig,
+    "Left, the share of each frequency that is learned, for four numbers of petals: near 1 for low frequencies, "
+    "and falling, most for the circle. Right, the share of the high frequencies with its interval, growing "
+    "with the number of petals.",
+)
+table = pd.DataFrame(
+    {
+        f"L = {L}": {"share of k ≥ 14": h.mean(), "error / mean square of λ": e.mean()}
+        for L, h, e in zip(flowers.petals, high, flowers.loss, strict=True)
+    }
+).T
+table.round(3)
+
+# %% [markdown]
+# **What to see.** The high frequencies gain with $L$. The error as a whole need not: with many petals some of the
+# *middle* frequencies become harder, as the middle of the left figure shows, since what was slow in $z$ is now
+# cut into pieces by the petals. Neighbouring $L$ are within each other's intervals.
+#
+# **Experiment 5: classification.** The label is the sign of $\sin(2\pi kz+\varphi)$; networks of 32 ReLUs per layer
+# learn it with the squared error and with the cross-entropy (BCE).
+
+# %%
+right = manifolds.classification()
+fig, axes = plot.subplots(1, 2, size=(10.4, 3.4), sharey=True)
+for ax, (name, share) in zip(axes, right.items(), strict=True):
+    plot.bands(
+        {
+            f"$k$ = {k}": (manifolds.PETALS, *spectral.interval(share[:, i].T, np.mean))
+            for i, k in enumerate((8, 16, 24))
+        },
+        ax=ax,
+        xlabel="petals $L$",
+        ylabel="share of points with the right sign",
+        title=name,
+    )
+plot.describe(
+    fig,
+    "The share of points classified right over the number of petals, for three frequencies and two losses. Both "
+    "losses look alike. For frequency 16 it grows with the petals, for 24 it grows less, for 8 it falls at the "
+    "end.",
+)
+
+# %% [markdown]
+# **What to see.** The loss makes no difference. The high frequencies become easier with $L$; $k=8$, which is
+# nearly learned on the circle, does not: beyond $L=4$ it gets harder. “More petals are better” holds for what
+# was too fast for the circle, and not for everything.
 
 # %% [markdown]
 # ## 6 · High-frequency components of images
@@ -62,6 +665,29 @@ from xaikit.source import show_source
 # (Exercise 6.7 stands here.)
 
 # %% [markdown]
+# ## The live demo
+#
+# Three waves of your choice and a network that learns them: left the function, right its spectrum. Press
+# play. Which wave is last? Can you make a lower one wait for a higher one by making its amplitude small?
+
+# %% tags=["demo"]
+demos.get("06").show()
+
+# %% [markdown]
 # ## Paper against here
 #
 # What the sources claim, and what came out on our networks and data, computed in this moment.
+
+# %%
+paper = claims.table("06")
+claims.styled(paper.drop(columns="lecture"))
+
+# %% [markdown]
+# **To take along.**
+# * A ReLU network's spectrum is a power law because of its kinks. Training decides how many of them there are
+#   and where; the exponent is fixed beforehand.
+# * Low frequencies first, and last to go. “Frequency” here is that of the function from input to output, seen
+#   along the data: change the input's scale or the manifold, and you change the order.
+# * Define the measure before the experiment: a ratio of amplitudes and a transfer give different answers to “what
+#   survives”.
+# * What was never reached is an observation. Rank it last; do not drop it.

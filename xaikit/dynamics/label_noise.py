@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from .spectral import relu_network
 
-FREQUENCIES, BETA, SEEDS, STEPS = (0.1, 1.0, 10.0, 100.0), 1.0, 6, 500
+FREQUENCIES, BETA, SEEDS, STEPS = (0.1, 1.0, 10.0), 1.0, 5, 200
 
 
 def radial_wave(x, k):
@@ -32,7 +32,7 @@ def digits(classes=(3, 8)):
 
 
 @functools.cache
-def curves(frequencies=FREQUENCIES, beta=BETA, seeds=SEEDS, steps=STEPS, width=64, depth=3):
+def curves(frequencies=FREQUENCIES, beta=BETA, seeds=SEEDS, steps=STEPS, width=32, depth=2):
     """Networks learn τ = τ₀ + β ψ_k; k = 0 stands for no noise.
 
     Returns steps (T,), and validation and training error, each (T, k, seed): the mean squared distance from the *clean*

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from .spectral import coefficients, cosine, relu_network, target, waves
 
-PETALS, POINTS, SEEDS = (0, 4, 16), 128, 5
+PETALS, POINTS, SEEDS = (0, 4, 10, 16), 128, 5
 
 
 def flower(z, petals):
@@ -29,7 +29,7 @@ def _grid():
 
 
 @functools.cache
-def regression(petals=PETALS, seeds=SEEDS, steps=400, k=tuple(range(2, 21, 2)), width=64, depth=4):
+def regression(petals=PETALS, seeds=SEEDS, steps=300, k=tuple(range(2, 21, 2)), width=64, depth=4):
     """Experiment 4: networks f: ℝ² → ℝ learn λ on γ_L.  ``steps`` (T,), ``share`` (T, L, seed, K), ``loss`` (L, seed)."""
     from ..train import fit_many
 
@@ -55,7 +55,7 @@ LOSSES = {"MSE": lambda out, sign: F.mse_loss(out[:, 0], sign),
 
 
 @functools.cache
-def classification(petals=PETALS, frequencies=(4, 8, 12, 16), seeds=SEEDS, steps=200, width=32, depth=4):
+def classification(petals=PETALS, frequencies=(8, 16, 24), seeds=SEEDS, steps=120, width=32, depth=4):
     """Experiment 5: the label is the sign of sin(2πkz + φ), learned on γ_L with either loss.
 
     name of the loss → the share of points with the right sign after ``steps`` steps, (L, k, seed).

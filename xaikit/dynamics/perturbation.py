@@ -39,19 +39,32 @@ def perturbed(model, x, delta, count=64, seed=0):
     return torch.func.vmap(lambda p: torch.func.functional_call(model, p, (x,)))(moved)
 
 
-def transfer(model, delta, k, count=64, seed=0):
-    """T(k, δ) for the frequencies k (K,): mean over ``count`` directions (K,), and its standard error (K,)."""
+def _ratios(model, delta, k, count, seed):
+    """c_δ(k) / c(k), complex (count, K)."""
     x = grid()[1]
     with torch.no_grad():
         before = coefficients(model(x)[:, 0], k)
-    ratio = (coefficients(perturbed(model, x, delta, count, seed)[..., 0], k) / before).real
+    return coefficients(perturbed(model, x, delta, count, seed)[..., 0], k) / before
+
+
+def transfer(model, delta, k, count=64, seed=0):
+    """T(k, δ) for the frequencies k (K,): mean over ``count`` directions (K,), and its standard error (K,)."""
+    ratio = _ratios(model, delta, k, count, seed).real
     error = ratio.std(0) / math.sqrt(count) if count > 1 else torch.full(ratio.shape[1:], torch.nan)
     return ratio.mean(0).numpy(), error.numpy()
 
 
 @functools.cache
-def survival(deltas=(0.5, 1.0, 1.5, 2.0, 3.0), count=64, growing=False):
+def survival(deltas=(0.5, 1.0, 2.0, 3.0, 4.0), count=64, growing=False):
     """T(k, δ) of all of experiment 1's networks: (δ, E, K), each the mean over ``count`` directions."""
     learned = learn(growing)
     models = [learned.histories.model(e) for e in range(learned.share.shape[1])]
     return np.stack([[transfer(m, d, learned.k, count, seed)[0] for seed, m in enumerate(models)] for d in deltas])
+
+
+@functools.cache
+def sizes(delta, count=64, growing=False):
+    """The other measure, mean over u of |c_δ(k)| / |c(k)|: (E, K).  It counts new noise as a part of the wave."""
+    learned = learn(growing)
+    models = [learned.histories.model(e) for e in range(learned.share.shape[1])]
+    return np.stack([_ratios(m, delta, learned.k, count, s).abs().mean(0).numpy() for s, m in enumerate(models)])
