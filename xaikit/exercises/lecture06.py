@@ -108,10 +108,11 @@ def _learned_cases(rng):
         share = np.sort(rng.uniform(0, 1.2, (T, len(k))), axis=0)
         share[-1], share[0] = 1.1, 0.1
         if T == 9:
-            share[:, 1], share[:, 3] = [0.1, 0.3, 0.7, 0.4, 0.2, 0.6, 0.9, 1.0, 1.0], rng.uniform(0, 0.4, T)
+            share[:, 1], share[:, 3] = [0.1, 0.3, 0.7, 0.4, 0.2, 0.6, 0.9, 1.1, 1.1], rng.uniform(0, 0.4, T)
         if "never learned" in note:
             share[:, 0] = rng.uniform(0.1, 0.8, T)
-        share[np.abs(share - level) < 0.02] += 0.04  # rounding decides nothing
+        for critical in (level, 2 * level):  # rounding decides nothing, nor with a factor 2 forgotten
+            share[np.abs(share - critical) < 0.02] += 0.04
         phases = rng.uniform(0, 2 * np.pi, (T, len(k), 1))
         waves = (share * A)[:, :, None] * np.sin(2 * np.pi * k[:, None] * np.arange(N) / N + phases)
         made.append({"outputs": waves.sum(1) + rng.normal(size=(T, 1)), "k": k, "A": A,
