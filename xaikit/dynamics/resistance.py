@@ -12,10 +12,10 @@ from .memorization import corrupt, error, mlp, small_digits
 
 STRENGTHS = {  # none, then from weak to strong
     "none": (0.0,),
-    "dropout": (0.2, 0.4, 0.6),
-    "weight decay": (0.005, 0.015, 0.04),
-    "input noise": (0.15, 0.3, 0.5),
-    "adversarial training": (0.04, 0.08, 0.15),
+    "dropout": (0.2, 0.5),
+    "weight decay": (0.01, 0.03),
+    "input noise": (0.2, 0.4),
+    "adversarial training": (0.05, 0.1),
 }
 
 
@@ -70,7 +70,7 @@ def _network(setting, width):
 
 
 @functools.cache
-def trained(seeds=5, n=200, width=32, steps=240):
+def trained(seeds=5, n=200, width=32, steps=200):
     """DataFrame: regulariser ``by``, ``strength``, ``seed``, ``memorised`` (training accuracy on random labels) and
     ``validation`` (accuracy on held-out digits of networks that were trained on the true labels)."""
     from ..train import fit_many
