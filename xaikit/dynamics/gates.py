@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..train import many
-from . import information
+from . import information, plane
 
 ENUMERABLE = 16  # gates whose 2^D states still make a table
 
@@ -126,6 +126,25 @@ def digits(count=200, wrong=0.2):
     return [(x[rows], labels[rows], true[rows]) for rows in (order[:count], order[count:count + 1000])]
 
 
+@functools.cache
+def through_training():
+    """H(Σ), TC(Σ) and I(Σ;Y) of the hidden layers of `plane`'s ReLU networks: steps (T,), and (T, 3, E, 5) in bits.
+
+    Over all 4,096 inputs: the gates' whole distribution, and no estimate of it.
+    """
+    run, y = plane.train("ReLU"), plane.twelve_bits()[1]
+    found = [[entropies(h > 0, y) for h in run.layers(t)[:-1]] for t in run.coarse]
+    return run.steps[run.coarse], np.array(found).transpose(0, 2, 3, 1)
+
+
+@functools.cache
+def books(moments=(0, -1)):
+    """H, TC and C, each by its own definition over all states, of every hidden layer and network: (M, 3, E, 5) in bits."""
+    run = plane.train("ReLU")
+    found = [[[bookkeeping(own > 0) for own in h] for h in run.layers(t)[:-1]] for t in moments]
+    return np.array(found).transpose(0, 3, 2, 1)
+
+
 STRENGTHS = (0.0, 0.003, 0.01)
 
 
@@ -162,20 +181,13 @@ def gap_at(strength, level=None):
     train, test = (histories.measured[k][:, chosen].double().numpy() for k in ("train", "test"))
     if level is None:
         return test[-1] - train[-1]
+    if level > train[0].min():
+        raise ValueError(f"the training loss begins at {train[0].min():.2f}: no level of {level}")
     found = np.full(len(chosen), np.nan)
     for e in range(len(chosen)):
         below = np.flatnonzero(train[:, e] <= level)
-        if len(below) and below[0]:
+        if len(below):
             t = below[0]
             share = (train[t - 1, e] - level) / (train[t - 1, e] - train[t, e])
             found[e] = (1 - share) * test[t - 1, e] + share * test[t, e] - level
     return found
-
-
-def mean_and_interval(values):
-    """Mean and half the width of its 95 % interval over seeds (Student's t), along the first axis; NaN left out."""
-    from scipy.stats import t
-
-    values = np.asarray(values, float)
-    count = (~np.isnan(values)).sum(0)
-    return np.nanmean(values, 0), t.ppf(0.975, count - 1) * np.nanstd(values, 0, ddof=1) / np.sqrt(count)

@@ -135,3 +135,13 @@ def kernel(h, y=None, sigma=0.1, bound="upper"):
         own = y == label
         within -= own.double().mean().item() * close[own][:, own].mean(1).log2().mean().item()
     return whole, whole - within
+
+
+def interval(values):
+    """Mean over runs, the first axis, and half the width of its 95 % interval (Student's t); two or more runs."""
+    from scipy import stats
+
+    values = np.asarray(values, float)
+    if values.ndim == 0 or len(values) < 2:
+        raise ValueError("an interval needs two runs or more")
+    return values.mean(0), stats.t.ppf(0.975, len(values) - 1) * values.std(0, ddof=1) / len(values) ** 0.5

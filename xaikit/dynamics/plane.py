@@ -120,7 +120,7 @@ def train(activation, seeds=SEEDS, steps=STEPS, lr=RATE):
 def ends(run, said, layer, ruler="fixed"):
     """Where a layer's bins begin and end.  tanh: −1 and 1, the last layer 0 and 1; ReLU: 0 and its largest output, of all
     of training ("fixed") or of the moment itself ("snapshot")."""
-    if layer == len(SIZES) - 2:
+    if layer == len(SIZES) - 2:  # probabilities
         return 0.0, 1.0
     if ruler == "snapshot":
         low, high = (said[layer].amin((1, 2), keepdim=True), said[layer].amax((1, 2), keepdim=True))
@@ -144,3 +144,50 @@ def path(activation, bins=None, ruler="fixed"):
     """Every fourth moment of training of all seeds: steps (T,) and I(X;T), I(T;Y) as (T, 2, E, 6), in bits."""
     run = train(activation)
     return run.steps[run.coarse], np.stack([look(run, t, bins or BINS[activation], ruler) for t in run.coarse])
+
+
+def fitted(told):
+    """The moment (E, L) at which I(T;Y) first reached nine tenths of its last value; ``told`` (T, E, L)."""
+    return (told >= 0.9 * told[-1]).argmax(0)
+
+
+def phases(activation, bins=None, ruler="fixed"):
+    """For each seed and hidden layer (E, 5), in bits: how I(T;Y) and I(X;T) changed until `fitted` and after it, the change
+    of I(X;T) from first to last moment, and, a biased measure, from its highest to the last.  A dict."""
+    _, found = path(activation, bins, ruler)
+    known, told = found[:, 0, :, :-1], found[:, 1, :, :-1]
+    when = fitted(told)[None]
+    then = np.take_along_axis(known, when, 0)[0]
+    label = np.take_along_axis(told, when, 0)[0]
+    return {"I(T;Y) until": label - told[0], "I(X;T) until": then - known[0], "I(T;Y) after": told[-1] - label,
+            "I(X;T) after": known[-1] - then, "last − first": known[-1] - known[0], "last − peak": known[-1] - known.max(0)}
+
+
+@functools.cache
+def kernels(activation, sigma, seeds=5, inputs=1024, bound="upper"):
+    """I(X; T + ε) of the hidden layers by `information.kernel` before and after training: (2, seeds, 5), in bits.
+
+    On ``inputs`` of the 4,096 inputs, the same for all: no more than log₂ of their number can come out.
+    """
+    run = train(activation)
+    rows = torch.randperm(4096, generator=torch.Generator().manual_seed(0))[:inputs]
+    return np.array([[[information.kernel(h[seed, rows], sigma=sigma, bound=bound) for h in said[:-1]]
+                      for seed in range(seeds)] for said in (run.layers(t) for t in (0, -1))])
+
+
+def leaks(run, moment, bins):
+    """I(X;T_k) as binned, and I(X;T_{k+1} | T_k), what the next layer's bins know past this one's: (E, 5), (E, 4), in bits.
+
+    All are functions of X, so that the second is H(T_k, T_{k+1}) − H(T_k).
+    """
+    said = run.layers(moment)[:-1]
+    states = [information.bins(h, bins, *ends(run, said, k)) for k, h in enumerate(said)]
+    own = np.stack([information.discrete(t)[0] for t in states], 1)
+    pairs = zip(states, states[1:], strict=False)
+    both = np.stack([information.discrete(torch.cat(pair, 2))[0] for pair in pairs], 1)
+    return own, both - own[:, :-1]
+
+
+def exact(run, moment):
+    """I(X;T) of every hidden layer with each number of 32 bits as a bin of its own, (E, 5): what no bins can exceed."""
+    return np.stack([information.discrete((h + 0.0).view(torch.int32))[0] for h in run.layers(moment)[:-1]], 1)
