@@ -26,6 +26,7 @@ class Demo:
     make: Callable | None = field(default=None, repr=False)  # of a demo that plays: see xaikit.widgets.play
     preview: int = 0
     speed: object = None  # the Slider of its steps for each picture
+    widget: Callable | None = field(default=None, repr=False)  # (alt=, **controls): another widget than explore
 
     def show(self):
         """The widget: its controls above its picture, and play, pause, step, reset where there is something to play."""
@@ -33,6 +34,8 @@ class Demo:
         from ..widgets.play import play
 
         alt = self.alt or f"{self.title}. {self.caption}"
+        if self.widget:
+            return self.widget(alt=alt, **self.controls)
         if self.make:
             return play(self.make, alt, speed=self.speed, width=self.width, preview=self.preview, **self.controls)
         return explore(self.compute, alt, self.width, **self.controls)

@@ -16,7 +16,7 @@ def ablate(generator, layer, units, z, region=None, strength=1.0):
     (N, S, S) of the picture's pixels, bool or in [0, 1].  ValueError: no such layer or unit, a unit named twice, a
     region that is empty or not inside the picture, a strength outside [0, 1], codes of another shape.
     """
-    return change(generator, layer, z, [(units, 0.0, region, strength)])
+    return change(generator, z, [(layer, units, 0.0, region, strength)])
 
 
 def insert(generator, layer, units, z, region, value, strength=1.0):
@@ -26,30 +26,35 @@ def insert(generator, layer, units, z, region, value, strength=1.0):
     value: a number or one per unit; the mean of the unit where the concept is (column ``inside`` of
     `dissect.units`) is what Bau et al. take.  strength ≥ 0: beyond 1 the units get more than ``value``.  Else as `ablate`.
     """
-    return change(generator, layer, z, [(units, value, region, strength)])
+    return change(generator, z, [(layer, units, value, region, strength)])
 
 
-def change(generator, layer, z, edits):
-    """Pictures with several edits (units, value, region, strength) made to the same layer, one after the other."""
+def change(generator, z, edits):
+    """Pictures with several edits (layer, units, value, region, strength), made one after the other; as `insert`."""
     with torch.no_grad():
-        size = None if all(_everywhere(e[2]) for e in edits) else _size(generator, z[:1])
-        edits = [(units, value, r if r is None else coverage(r, size), _strength(s, value))
-                 for units, value, r, s in edits]
-
-        def edit(maps):
-            for units, value, region, strength in edits:
-                at = check_units(layer, units, maps)
-                share = torch.as_tensor(strength * _on_map(region, maps))
-                level = torch.as_tensor(value, dtype=maps.dtype, device=maps.device)
-                if level.ndim and level.shape != (len(at),):
-                    raise ValueError(f"{tuple(level.shape)} values for {len(at)} units")
-                level = level.reshape(-1, 1, 1) if level.ndim else level
-                # more than 1 goes beyond the value, but never takes away more than all there is
-                maps[:, at] = maps[:, at] * (1 - share).clamp_min(0) + share * level
-            return maps
-
-        with hooks.unchanged(generator), hooks.edit(generator, {layer: edit}):
+        size = None if all(e[3] is None for e in edits) else _size(generator, z[:1])
+        by_layer = {}
+        for layer, units, value, region, strength in edits:
+            region = None if region is None else coverage(region, size)
+            by_layer.setdefault(layer, []).append((units, value, region, _strength(strength, value)))
+        with hooks.unchanged(generator), hooks.edit(generator, {k: _editor(k, v) for k, v in by_layer.items()}):
             return generator(z)
+
+
+def _editor(layer, edits):
+    """The function maps → maps that makes the edits to one layer's output."""
+    def edit(maps):
+        for units, value, region, strength in edits:
+            at = check_units(layer, units, maps)
+            share = torch.as_tensor(strength * _on_map(region, maps))
+            level = torch.as_tensor(value, dtype=maps.dtype, device=maps.device)
+            if level.ndim and level.shape != (len(at),):
+                raise ValueError(f"{tuple(level.shape)} values for {len(at)} units")
+            level = level.reshape(-1, 1, 1) if level.ndim else level
+            # a strength above 1 goes beyond the value, but never takes away more than all there is
+            maps[:, at] = maps[:, at] * (1 - share).clamp_min(0) + share * level
+        return maps
+    return edit
 
 
 def coverage(region, size):
@@ -86,10 +91,6 @@ def check_units(layer, units, maps):
     if len(set(found)) != len(found):
         raise ValueError("a unit is named twice")
     return found
-
-
-def _everywhere(region):
-    return region is None
 
 
 def _size(generator, z):
