@@ -160,7 +160,7 @@ def heuristics(epsilon=0.1):
     the network as it was when the epoch began (Goodfellow et al. 2015, taken an epoch at a time)."""
     x, y = digits()[:2]
     found = {"plain": on_components()["all", 0], "batch norm": on_components(True)["all", 0],
-             "batch 32": trained(network, (x, y), [{}], 32)[0], "batch 256": trained(network, (x, y), [{}], 256)[0],
+             "batch 256": trained(network, (x, y), [{}], 256)[0],
              "dropout": trained(network, (x, y), [{"dropout": 0.5}])[0],
              "mix-up": trained(network, mixed(x, y, EPOCHS), [{}])[0]}
     nets, steps = None, len(x) // 64
@@ -207,11 +207,14 @@ def first_kernels(net):
     return next(m for m in net.modules() if isinstance(m, nn.Conv2d)).weight
 
 
-def interval(values, axis=-1, level=0.95):
-    """(mean, half the width of Student's ``level`` interval) over few repetitions along ``axis``."""
+def interval(values, level=0.95):
+    """(mean, low, high) over the last axis by Student's t: networks or other repetitions, few of them.  values (…, n)."""
     import numpy as np
     from scipy.stats import t
 
     values = np.asarray(values, float)
-    n = values.shape[axis]
-    return values.mean(axis), t.ppf((1 + level) / 2, n - 1) * values.std(axis, ddof=1) / n**0.5
+    n = values.shape[-1]
+    if n < 2:
+        raise ValueError("an interval needs at least two values")
+    mean, half = values.mean(-1), t.ppf((1 + level) / 2, n - 1) * values.std(-1, ddof=1) / n**0.5
+    return mean, mean - half, mean + half

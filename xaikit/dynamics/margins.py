@@ -3,6 +3,7 @@
 Ortiz-Jimenez, Modas, Moosavi-Dezfooli, Frossard 2020, *Hold me tight! Influence of discriminative features on deep
 network boundaries*; the search: Moosavi-Dezfooli, Fawzi, Frossard 2016, *DeepFool*.
 """
+import copy
 import functools
 
 import numpy as np
@@ -166,6 +167,8 @@ def subspaces(count, size, dim, orthogonal_to=None, seed=0):
     return torch.linalg.qr(rows.mT)[0].mT.contiguous()
 
 
+SEEDS, TESTED = 5, 120  # networks of each kind, and test images of which margins are measured
+
 # the experiments -----------------------------------------------------------------------------------------------
 
 
@@ -175,10 +178,10 @@ def _dense(*sizes):
 
 
 @functools.cache
-def synthetic(seeds=5, distance=5.0, sigma=1.0, count=4000, size=100, tested=200, dim=3):
+def synthetic(distance=5.0, sigma=1.0, count=4000, size=100, tested=200, dim=3):
     """Hold me tight's table 1: margins of MLPs (100-64-64-2) on x = (ε/2)·y·u₁ + w, y = ±1, w ~ N(0, σ²) orthogonal to u₁.
 
-    → {name of the directions: margins (seeds, tested)}, each network with data, u₁ and subspaces of its own.
+    → {name of the directions: margins (networks, tested)}, each network with data, u₁ and subspaces of its own.
     """
     def drawn(seed):
         g = torch.Generator().manual_seed(1000 + seed)
@@ -187,10 +190,10 @@ def synthetic(seeds=5, distance=5.0, sigma=1.0, count=4000, size=100, tested=200
         w = sigma * torch.randn(count + tested, size, generator=g)
         return u, w - (w @ u)[:, None] * u + distance * (y - 0.5)[:, None] * u, y
 
-    sets = [drawn(seed) for seed in range(seeds)]
+    sets = [drawn(seed) for seed in range(SEEDS)]
     found = fit_many(lambda setting: _dense(size, 64, 64, 2),
-                     lambda s: (sets[s["seed"]][1][:count], sets[s["seed"]][2][:count]), [{"lr": 2e-3}], range(seeds),
-                     steps=600, batch_size=128, progress=False, schedule=lambda t: 1 - t)
+                     lambda s: (sets[s["seed"]][1][:count], sets[s["seed"]][2][:count]), [{"lr": 2e-3}], range(SEEDS),
+                     steps=400, batch_size=128, progress=False, schedule=lambda t: 1 - t)
     result = {}
     for seed, (u, x, _) in enumerate(sets):
         spaces = {"u₁": u[None], "span{u₁}⊥": torch.linalg.qr(torch.cat([u[:, None], torch.eye(size)[:, 1:]], 1))[0].mT[1:],
@@ -201,7 +204,7 @@ def synthetic(seeds=5, distance=5.0, sigma=1.0, count=4000, size=100, tested=200
 
 
 @functools.cache
-def digits_flat(flipped=False):
+def digits_flat(flipped):
     """Digits of 8 × 8 pixels minus their mean, as vectors: train (1347, 64), labels, test (450, 64), labels."""
     from .. import data
 
@@ -214,10 +217,10 @@ def digits_flat(flipped=False):
 
 
 @functools.cache
-def classifiers(flipped=False, seeds=5):
-    """MLPs (64-64-64-10) trained on the digits, with the frequency order turned round if ``flipped``: Histories."""
+def classifiers(flipped):
+    """MLPs (64-64-64-10) trained on the digits, with the frequency order turned round if ``flipped``: Histories with "accuracy", the test images'."""
     x, y, z, labels = digits_flat(flipped)
-    return fit_many(lambda setting: _dense(64, 64, 64, 10), (x, y), [{"lr": 3e-3, "weight_decay": 1e-2}], range(seeds), steps=500,
+    return fit_many(lambda setting: _dense(64, 64, 64, 10), (x, y), [{"lr": 3e-3, "weight_decay": 1e-2}], range(SEEDS), steps=500,
                     batch_size=64, schedule=lambda t: 1 - t, every=[], progress=False,
                     measure=lambda now: {"accuracy": (now.forward(z).argmax(-1) == labels).double().mean(1)})
 
@@ -228,20 +231,26 @@ def models_of(histories):
 
 
 @functools.cache
-def band_margins(flipped=False, seeds=5, tested=120, width=2):
-    """Margins of the classifiers along the DCT's diagonal, in test images: (seeds, bands, tested)."""
-    z = digits_flat(flipped)[2][:tested]
-    return margin(models_of(classifiers(flipped, seeds)), z, bands(8, width)[:, None])
+def band_margins(flipped):
+    """Margins of the classifiers along the DCT's diagonal, 2 × 2 frequencies each, of test images: (networks, bands, tested)."""
+    return margin(models_of(classifiers(flipped)), digits_flat(flipped)[2][:TESTED], bands(8)[:, None])
+
+
+def discriminative(flipped):
+    """How far the classes' means lie apart in each of these bands, root of the mean square: (bands,)."""
+    x, y = digits_flat(flipped)[:2]
+    means = torch.stack([x[y == c].mean(0) for c in range(10)]) - x.mean(0)
+    return (bands(8) @ means.T).pow(2).sum(1).mean(1).sqrt()
 
 
 @functools.cache
-def fine_tuned(seeds=5, examples=100, tested=120, steps=100):
-    """Margins before and after the classifiers were trained a little longer: {how: (seeds, bands, tested)}.
+def fine_tuned(examples=100, steps=100):
+    """Margins before and after the classifiers were trained a little longer: {how: (networks, bands, tested)}.
 
     "before" · "clean": longer on the same images · "deepfool": the first ``examples`` images replaced by
     their DeepFool examples, labels kept · "noise": by images as far away in random directions."""
-    x, y, z, _ = digits_flat()
-    nets = models_of(classifiers(seeds=seeds))
+    x, y, z, _ = digits_flat(False)
+    nets = models_of(classifiers(False))
     move, _ = deepfool(nets, x[:examples])
     g = torch.Generator().manual_seed(0)
     random = torch.nn.functional.normalize(torch.randn(move.shape, generator=g), dim=-1) * move.norm(dim=-1, keepdim=True)
@@ -252,9 +261,7 @@ def fine_tuned(seeds=5, examples=100, tested=120, steps=100):
         inputs[:examples] += moved[setting["how"]][setting["seed"]]
         return inputs, y
 
-    import copy
-
     after = fit_many(lambda s: copy.deepcopy(nets[s["seed"]]).train(), taught, [{"how": h, "lr": 1e-3} for h in moved],
-                     range(seeds), steps=steps, batch_size=64, every=[], progress=False)
-    margins = margin(models_of(after), z[:tested], bands(8)[:, None]).view(len(moved), seeds, -1, tested)
-    return {"before": band_margins(seeds=seeds, tested=tested), **dict(zip(moved, margins, strict=True))}
+                     range(SEEDS), steps=steps, batch_size=64, every=[], progress=False)
+    margins = margin(models_of(after), z[:TESTED], bands(8)[:, None]).view(len(moved), SEEDS, -1, TESTED)
+    return {"before": band_margins(False), **dict(zip(moved, margins, strict=True))}

@@ -1,7 +1,7 @@
 """Lecture 06 on CIFAR-10, where it is on the machine: components of real photographs."""
 from . import study
 
-SIZE = {"train": 2000, "test": 1000}  # the first images, and those after them
+SIZE = {"train": 1000, "test": 1000}  # the first images, and those after them
 
 
 def network(setting):
@@ -21,14 +21,14 @@ def images():
     return x[:n], y[:n], x[n:], y[n:]
 
 
-def _fit(inputs, labels, folder, progress, seeds=5, steps=600, **options):
+def _fit(inputs, labels, folder, progress, seeds=5, steps=320, **options):
     from ..train import fit_many
 
     return fit_many(network, (inputs, labels) if not callable(labels) else lambda s: (inputs, labels(s)), [{"lr": 2e-3}],
                     range(seeds), steps=steps, batch_size=50, folder=folder, progress=progress, **options)
 
 
-@study("06", "cifar-components", minutes=10)
+@study("06", "cifar-components", minutes=5)
 def cifar_components(folder, progress):
     """CNNs trained on the low or the high frequencies of CIFAR-10: accuracy there and on the original images."""
     import pandas as pd

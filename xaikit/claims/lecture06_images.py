@@ -1,0 +1,190 @@
+"""Lecture 06, images: what the sources claim of frequency components and of margins, on digits and, in the longer run,
+on CIFAR-10."""
+
+import functools
+
+import numpy as np
+
+from . import claim
+
+_WANG = "Wang et al. 2019"
+_HOLD = "Ortiz-Jimenez et al. 2020"
+
+
+def _spread(values, digits=2):
+    """"mean (low … high)" over networks, and the interval's ends."""
+    from ..dynamics.components import interval
+
+    mean, low, high = interval(values)
+    return f"{mean:.{digits}f} ({low:.{digits}f} … {high:.{digits}f})".replace("-", "−"), low, high
+
+
+def _by_radius(table, part):
+    """{radius: test accuracies} of one part, in the order of the radii."""
+    rows = table[table.part == part].sort_values(["radius", "seed"])
+    return {r: g.test.to_numpy() for r, g in rows.groupby("radius")}
+
+
+def _low(table):
+    found = _by_radius(table, "low")
+    first, last = list(found.values())[0], list(found.values())[-1]
+    return (", ".join(f"r = {r}: {v.mean():.2f}" for r, v in found.items()), bool(_spread(last - first)[1] > 0))
+
+
+def _high(table, chance=0.25):
+    found = _by_radius(table, "high")
+    return (", ".join(f"r = {r}: {_spread(v)[0]}" for r, v in found.items()),
+            bool(all(_spread(v)[2] < chance for v in found.values())))
+
+
+@functools.cache
+def _tables():
+    from .. import studies
+    from ..dynamics.components import table
+
+    return table(), studies.table("06/cifar-components")
+
+
+@claim("06", f"{_WANG}, table 1", "what is learned from low frequencies alone serves for whole images, the better the larger r (digits, "
+                                  "r of 8 × 8)", "0.62, 0.72, 0.75, 0.77 at r = 4, 8, 12, 16 of 32 × 32")
+def _low_digits():
+    return _low(_tables()[0])
+
+
+@claim("06", f"{_WANG}, table 1", "what is learned from high frequencies alone does not serve for whole images (digits)",
+       "0.20, 0.09, 0.10, 0.13")
+def _high_digits():
+    return _high(_tables()[0])
+
+
+@claim("06", f"{_WANG}, table 1", "the same two on CIFAR-10, from the longer run", "low rises, high near chance")
+def _cifar():
+    (low, rises), (high, chance) = _low(_tables()[1]), _high(_tables()[1])
+    return f"low {low}; high {high}", rises and chance
+
+
+def _preference(labels):
+    """Low minus high accuracy at r = 2 when the labels are learned (networks,): there each half has half of the variance."""
+    from ..dynamics.components import SEEDS, picked_up
+
+    found = picked_up()
+    rows = slice(0, SEEDS) if labels == "true" else slice(SEEDS, None)
+    return (found.measured["low 2"] - found.measured["high 2"])[-1, rows].numpy()
+
+
+@claim("06", f"{_WANG}, section 4", "with true labels the low frequencies are picked up more than the high ones (accuracy on x_l minus on x_h, r = 2)",
+       "low first")
+def _true():
+    said, low, _ = _spread(_preference("true"))
+    return said, bool(low > 0)
+
+
+@claim("06", f"{_WANG}, section 4", "with shuffled labels they are not: both are treated alike", "equally")
+def _shuffled():
+    said, low, high = _spread(_preference("shuffled"))
+    return said, bool(high < _spread(_preference("true"))[1] and low < 0.02)
+
+
+@claim("06", f"{_WANG}, figure 6", "batch norm gains least where only the lowest frequencies are trained on (r = 4; ours 1)", "least")
+def _norm():
+    from ..dynamics.components import table
+
+    plain, norm = _by_radius(table(), "low"), _by_radius(table(True), "low")
+    gain = {r: norm[r] - plain[r] for r in norm}
+    others = np.mean([gain[r] for r in gain if r > 1], 0)
+    return (", ".join(f"r = {r}: {_spread(v)[0]}" for r, v in gain.items()), bool(_spread(others - gain[1])[1] > 0))
+
+
+@functools.cache
+def _compared():
+    from ..dynamics.components import compared
+
+    return compared().set_index(["how", "seed"])
+
+
+def _against_plain(how, column):
+    """That heuristic minus plain training, network by network."""
+    return (_compared().loc[how][column] - _compared().loc["plain"][column]).to_numpy()
+
+
+@claim("06", f"{_WANG}, section 5", "small batches are better on test images than large ones", "better")
+def _batch():
+    said, low, _ = _spread(-_against_plain("batch 256", "test"))
+    return f"batch 64 minus 256: {said}", bool(low > 0)
+
+
+@claim("06", f"{_WANG}, section 5", "mix-up makes the network use more of the high frequencies (accuracy on x_h, r = 2)", "more")
+def _mixup():
+    said, low, _ = _spread(_against_plain("mix-up", "high 2"))
+    return f"minus plain: {said}", bool(low > 0)
+
+
+@claim("06", f"{_WANG}, section 5", "batch norm makes the network use more of the high frequencies (the same)", "more")
+def _norm_high():
+    said, low, _ = _spread(_against_plain("batch norm", "high 2"))
+    return f"minus plain: {said}; roughness of the kernels {_spread(_against_plain('batch norm', 'roughness'))[0]}", bool(low > 0)
+
+
+@claim("06", f"{_WANG}, section 6", "robust networks have smoother first-layer kernels (share of energy beyond radius 1)", "smoother")
+def _smooth():
+    said, _, high = _spread(_against_plain("adversarial", "roughness"))
+    return f"adversarial minus plain: {said}", bool(high < 0)
+
+
+@claim("06", f"{_WANG}, section 6", "smoothing the first layer's kernels makes a network more robust (FGSM, ε = 0.05 and 0.1)", "a little")
+def _smoothing():
+    from ..dynamics.components import robustness
+
+    found = robustness().set_index(["how", "rho", "epsilon", "seed"]).accuracy.sort_index()
+    gains = {e: (found["plain", 0.25, e] - found["plain", 0.0, e]).to_numpy() for e in (0.05, 0.1)}
+    return "; ".join(f"ε = {e}: {_spread(g)[0]}" for e, g in gains.items()), bool(all(_spread(g)[1] > 0 for g in gains.values()))
+
+
+def _rank(flipped):
+    """Spearman's ρ of each network's median margins with how far apart the classes are, over the bands."""
+    from scipy.stats import spearmanr
+
+    from ..dynamics import margins
+
+    apart = margins.discriminative(flipped)
+    return np.array([spearmanr(apart, m)[0] for m in margins.band_margins(flipped).median(2).values])
+
+
+@claim("06", f"{_HOLD}, section 3", "margins are small along discriminative directions and large elsewhere (ρ over DCT bands)", "yes")
+def _bands():
+    said, _, high = _spread(_rank(False))
+    return f"ρ {said}", bool(high < 0)
+
+
+@claim("06", f"{_HOLD}, section 3", "so too after the frequency order of the images was turned round", "reversed")
+def _flipped():
+    from ..dynamics import margins
+
+    said, _, high = _spread(_rank(True))
+    m, f = (margins.band_margins(k).median(2).values for k in (False, True))
+    ends = f"highest over lowest band {(m[:, -1] / m[:, 0]).mean():.1f}, flipped {(f[:, -1] / f[:, 0]).mean():.1f}"
+    return f"ρ {said}; {ends}", bool(high < 0 and (m[:, -1] > m[:, 0]).all() and (f[:, -1] < f[:, 0]).all())
+
+
+@claim("06", f"{_HOLD}, table 1", "synthetic data: the margin is smallest along u₁, larger orthogonal to it, far larger in random subspaces",
+       "medians 2.5, 12.4, 27.9 (random), 102 (orthogonal)")
+def _synthetic():
+    from ..dynamics import margins
+
+    found = {name: m.median(1).values.numpy() for name, m in margins.synthetic().items()}
+    order = [found[k] for k in ("u₁", "span{u₁}⊥", "S_rand", "S_orth")]
+    return (", ".join(f"{name} {v.mean():.1f}" for name, v in found.items()),
+            bool(all(_spread(np.log(b) - np.log(a))[1] > 0 for a, b in zip(order, order[1:], strict=False))))
+
+
+@claim("06", f"{_HOLD}, figure 8", "a few DeepFool examples move the boundary in many directions (median margin, against clean images)",
+       "margins change")
+def _tuned():
+    from ..dynamics import margins
+
+    found = {k: v.median(2).values for k, v in margins.fine_tuned().items()}
+    growth = (found["deepfool"] / found["clean"] - 1).numpy()
+    noise = (found["noise"] / found["clean"] - 1).numpy()
+    lows = [_spread(g)[1] for g in growth.T]
+    return (f"{_spread(growth.mean(1))[0]} in the mean over bands, noise {_spread(noise.mean(1))[0]}; grown in {sum(v > 0 for v in lows)} "
+            f"of {len(lows)} bands", bool(_spread(growth.mean(1) - noise.mean(1))[1] > 0))
