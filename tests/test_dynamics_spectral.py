@@ -143,7 +143,7 @@ def test_the_kinks_normals_of_one_layer_are_its_weights():
     assert decay.longest(angles) == pytest.approx(angles[0])
     up, across = np.gradient(values)  # all but the pixels on the kink itself, where differences mix two slopes
     sloping = np.hypot(up, across) > 1e-9
-    assert np.isclose(np.arctan2(up, across)[sloping] % np.pi, angles[0], atol=1e-6).mean() > 0.9
+    assert np.isclose(np.arctan2(up, across)[sloping] % np.pi, angles[0], atol=1e-6).mean() > 0.8
 
 
 # ------------------------------------------------------------------------------------------------ perturbation
