@@ -22,7 +22,7 @@
 # | | |
 # |---|---|
 # | **You will be able to** | compute entropy, mutual information and what processing does to them · draw the information plane of a network in training and say which part of the picture is the estimator's · bound the information of a layer that is too large to bin, by a decoder · see what a layer kept · measure pixel by pixel what it discards · measure the entropy of a network's gates and penalise it |
-# | **Time** | 160 minutes, of which 69 for the six exercises; a break fits well before section 4 |
+# | **Time** | 160 minutes, of which 68 for the six exercises; a break fits well before section 4 |
 # | **Builds on** | probability tables and logarithms; training a network in PyTorch |
 # | **Sources** | Shwartz-Ziv, Tishby 2017, *Opening the Black Box of Deep Neural Networks via Information*; Saxe, Bansal, Dapello, Advani, Kolchinsky, Tracey, Cox 2018, *On the Information Bottleneck Theory of Deep Learning*; Darlow, Storkey 2020, *What Information Does a ResNet Compress?*; Ma, Zhang, Zhang, Zhang 2019, *Quantifying Layerwise Information Discarding of Neural Networks*; Guan et al. 2019, *Towards a Deep and Unified Understanding of Deep Neural Models in NLP*; Ren et al. 2021, *Towards Theoretical Analysis of Transformation Complexity of ReLU DNNs* |
 
@@ -32,24 +32,362 @@ import pandas as pd
 import torch
 
 from xaikit import claims, demos, plot
-from xaikit.dynamics import information
+from xaikit.dynamics import gates, information, plane
 from xaikit.exercises import answer, check
 from xaikit.source import show_source
 
 # %% [markdown]
 # ## 1 · Mutual information by hand
 #
-# To be filled.
+# **Claim.** How much two things tell of each other can be said in one number, without knowing what they are.
+#
+# **Formula.** Let $X$ take the value $x$ with probability $p(x)$. Its **entropy** is what one learns, in the
+# mean, on being told the value; the **mutual information** of $X$ and $Y$ is by how much that falls once $Y$
+# is known:
+#
+# $$H(X)=-\sum_xp(x)\log_2p(x),\qquad I(X;Y)=H(X)-H(X|Y)=\sum_{x,y}p(x,y)\log_2\frac{p(x,y)}{p(x)\,p(y)} ,$$
+#
+# where $H(X|Y)=H(X,Y)-H(Y)$ is the entropy of $X$ that is left when $Y$ is known, and $0\log0=0$. The unit is
+# the **bit**: a fair coin has one. (With the natural logarithm the unit is the nat.) Two small tables, the
+# weather across and whether somebody carries an umbrella downwards: one person looks out of the window, the
+# other does not.
+
+# %%
+looks = torch.tensor([[0.40, 0.05], [0.10, 0.45]], dtype=torch.float64)  # rows: none, umbrella; columns: dry, rain
+blind = looks.sum(1, keepdim=True) * looks.sum(0, keepdim=True)  # the same margins, and nothing else in common
+pd.DataFrame(
+    {
+        who: {
+            "H(X)": information.entropy(table.sum(1)),
+            "H(Y)": information.entropy(table.sum(0)),
+            "H(X,Y)": information.entropy(table),
+            "I(X;Y)": information.mutual_information(table),
+        }
+        for who, table in (("looks out", looks), ("does not", blind))
+    }
+).T.round(3)
+
+# %% [markdown]
+# **What to see.** Both carry an umbrella equally often, and it rains equally often. Only the joint table
+# differs, and only in it is there information: $H(X,Y)=H(X)+H(Y)$ exactly where nothing is shared.
+
+# %% [markdown]
+# ### Exercise 7.1 — entropy and mutual information of a table ★☆☆ · 8 min · 1 point
+#
+# Write `table_information(joint)`: from a joint table $p(x,y)$, `joint` (K, L) with a row for each $x$, return
+# $H(X)$ and $I(X;Y)$, in bits. Entries may be 0.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-7.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def table_information(joint):
+    """H(X) and I(X;Y) in bits.  joint (K, L), rows x → two numbers"""
+    ### BEGIN SOLUTION
+    def entropy(p):
+        return -torch.special.xlogy(p, p).sum() / np.log(2)
+
+    x, y = joint.sum(1), joint.sum(0)
+    return entropy(x), entropy(x) + entropy(y) - entropy(joint)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-7.1", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+check("7.1", table_information)
+
+# %% [markdown]
+# **The chain rule.** What two variables tell of $X$ is what one of them tells, and what the other adds:
+#
+# $$I(X;Y,Z)=I(X;Y)+I(X;Z|Y)=I(X;Z)+I(X;Y|Z).$$
+#
+# **Data processing.** If $Z$ is made from $Y$ alone, with or without chance, it adds nothing: $X\to Y\to Z$ is
+# a **Markov chain**, $I(X;Z|Y)=0$. What is left of the chain rule is the **data-processing inequality**,
+# since a conditional mutual information is never negative:
+#
+# $$I(X;Y)=I(X;Z)+I(X;Y|Z)\ \ge\ I(X;Z).$$
+#
+# No layer of a network knows more of the input than the layer below it. The chain rule on a hundred random
+# tables of three variables, and the inequality on a hundred random chains:
+
+# %%
+rng = np.random.default_rng(0)
+h = information.entropy
+chain, least = 0.0, np.inf
+for _ in range(100):
+    p = torch.tensor(rng.dirichlet(np.full(24, 0.5)).reshape(2, 3, 4))  # p(x, y, z)
+    both = information.mutual_information(p.flatten(1))  # I(X; Y,Z)
+    added = h(p.sum(2)) + h(p.sum(0)) - h(p) - h(p.sum((0, 2)))  # I(X;Z|Y)
+    chain = max(chain, abs(both - information.mutual_information(p.sum(2)) - added))
+    joint, noise = rng.dirichlet(np.ones(12)).reshape(3, 4), rng.dirichlet(np.ones(5), 4)
+    after = information.through(joint, noise)
+    least = min(least, information.mutual_information(joint) - information.mutual_information(after))
+print(f"chain rule: largest difference {chain:.0e} bits; processing: least loss {least:.3f} bits")
+
+# %% [markdown]
+# **Try it.** A bit $X$ goes through a channel that flips it with some probability, and what comes out, $Y$,
+# through another. Where is $I(X;Y)$ largest, and why at *both* ends? Make the second channel perfect, then
+# useless.
+
+# %% tags=["demo"]
+demos.get("07/channel").show()
+
+# %% [markdown]
+# Bad tables are refused, since a sum that is not 1 gives a number all the same, only a wrong one:
+
+# %%
+for attempt in (
+    lambda: information.mutual_information([[3.0, 1.0], [2.0, 4.0]]),
+    lambda: information.entropy([]),
+    lambda: information.binned(torch.zeros(1, 4, 2), torch.zeros(4).long(), 0, -1, 1),
+):
+    try:
+        attempt()
+    except ValueError as error:
+        print("ValueError:", error)
 
 # %% [markdown]
 # ## 2 · The information plane
 #
-# To be filled.
+# **Claim** (Shwartz-Ziv and Tishby 2017, figures 2 to 4). Draw every layer as a point, to the right what it
+# knows of the input, upwards what it knows of the label. In training there are two phases: first the layers
+# **fit**, $I(T;Y)$ rises; then, for most of the time, they **compress**, $I(X;T)$ falls.
+#
+# Here $X$ is the input, $Y$ its label and $T$ the vector of a hidden layer's outputs. Their network has layers
+# of 12, 10, 7, 5, 4, 3 and 2 units and tanh between them. Its inputs are all $2^{12}=4096$ patterns of twelve
+# bits, each once. They say which of twelve points on a sphere are there, and the label, one bit, depends on
+# what a rotation of the pattern would not change. As every input occurs, nothing is estimated from a sample:
+# $p(x)=1/4096$ is the whole truth.
+#
+# **Formula.** $T$ is continuous, so its values are put into bins, 30 equal ones from −1 to 1 for each unit,
+# and $T$ becomes a row of bin numbers. The network is deterministic: given $x$, $T$ is known, so $H(T|X)=0$
+# and
+#
+# $$I(X;T)=H(T),\qquad I(T;Y)=H(T)+H(Y)-H(T,Y).$$
+
+# %% [markdown]
+# ### Exercise 7.2 — what a layer knows, by bins ★★★ · 15 min · 3 points
+#
+# Write `binned_information(h, y, bins, low, high)`: $I(X;T)$ and $I(T;Y)$ in bits, for a layer's outputs `h`
+# (N, D) on N different inputs with labels `y` (N,), whole numbers. The bin of a value is
+# $\lfloor(h-\text{low})/(\text{high}-\text{low})\cdot\text{bins}\rfloor$, cut to 0 … bins − 1; $T$ is the whole row
+# of D bin numbers. Do without a Python loop over inputs: equal rows can be found by sorting.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-7.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def binned_information(h, y, bins, low, high):
+    """I(X;T) and I(T;Y) in bits.  h (N, D), y (N,) → two numbers"""
+    ### BEGIN SOLUTION
+    def entropy(states):
+        counts = torch.unique(states, dim=0, return_counts=True)[1].double()
+        p = counts / len(states)
+        return -(p * p.log2()).sum()
+
+    t = ((h - low) / (high - low) * bins).floor().clamp(0, bins - 1).long()
+    together = torch.cat([t, y[:, None]], 1)
+    return entropy(t), entropy(t) + entropy(y[:, None]) - entropy(together)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-7.2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("7.2", binned_information)
+
+# %% [markdown]
+# Twenty such networks are trained at once, each from its own weights on its own four fifths of the inputs.
+# Then your function looks at one of them, and the library, which does all twenty in one sort, at all.
+
+# %%
+show_source(information.discrete)
+
+# %%
+run = plane.train("tanh")
+y = plane.twelve_bits()[1]
+mine = answer("7.2", binned_information)
+one = [mine(layer[0], y, 30, -1.0, 1.0) for layer in run.layers(-1)[:-1]]
+steps, found = plane.path("tanh")  # found: moments × (I(X;T), I(T;Y)) × seeds × layers
+accuracy = run.accuracy[-1].mean(0)
+print(f"inputs right, of those trained on {accuracy[0]:.1%}, of the others {accuracy[1]:.1%}")
+pd.DataFrame(
+    {
+        "I(X;T), network 0": [float(v[0]) for v in one],
+        "I(T;Y), network 0": [float(v[1]) for v in one],
+        "I(X;T), mean of 20": found[-1, 0, :, :5].mean(0),
+        "I(T;Y), mean of 20": found[-1, 1, :, :5].mean(0),
+    },
+    index=plane.LAYERS[:5],
+).round(2)
+
+# %%
+mean = found.mean(2)
+_, axes = plot.subplots(1, 2, size=(9.6, 3.6))
+plot.curves({n: (mean[:, 0, k], mean[:, 1, k]) for k, n in enumerate(plane.LAYERS)}, ax=axes[0],
+            xlabel="I(X;T), bits", ylabel="I(T;Y), bits", title="the information plane, tanh, 30 bins")
+lines = {f"{n}, {name}": found[:, which, :, k].mean(1) / (12 if which == 0 else 1)
+         for k, n in ((3, "layer 4"), (4, "layer 5")) for which, name in ((0, "I(X;T) / 12"), (1, "I(T;Y)"))}
+plot.curves(lines, x=np.maximum(steps, 1), ax=axes[1], xlabel="step", ylabel="share of what there is",
+            title="two layers over time", log="x")
+plot.describe(
+    axes[0],
+    "Left, a path for each layer in the information plane: layers 1 to 3 stay at the right, layers 4, 5 and 6 rise "
+    "and then bend to the left. Right, over steps: the information on the label of layers 4 and 5 rises to nearly "
+    "1; then the information on the input of layer 5 falls to about a half.",
+)
+
+# %%
+both = {name: information.interval(v) for name, v in plane.phases("tanh").items() if "peak" not in name}
+table = pd.DataFrame({name: [f"{m:+.2f} ± {i:.2f}" for m, i in zip(*v, strict=True)] for name, v in both.items()},
+                     index=plane.LAYERS[:5])
+down = (plane.phases("tanh")["I(X;T) after"] < 0).sum(0)
+table.assign(**{"fell after, of 20": down})
+
+# %% [markdown]
+# **What to see.** The paths of the upper layers rise and then turn left. “Until” is the time in which
+# $I(T;Y)$ reaches nine tenths of its last value, “after” the rest of training; means over twenty networks with
+# 95 % intervals, in bits. Layers 4 and 5 learn most of the label first, and then their $I(X;T)$ falls, in
+# layer 5 by well over a bit and in every network; layer 3 a little, layers 1 and 2 not at all. That is the
+# paper's picture: fitting, seen in $I(T;Y)$, then compression. During the *fit*, $I(X;T)$ goes down and up
+# again, and in the mean does not rise: at the start the layers know of $X$ what random weights let through,
+# which is a lot.
 
 # %% [markdown]
 # ## 3 · Does it always compress?
 #
-# To be filled.
+# **Claim** (Saxe et al. 2018). Compression is not what learning does, it is what **saturation** does: a tanh
+# whose input grows is pressed against ±1, into the outermost bins. A ReLU is not, and does not compress.
+#
+# The same networks with ReLU. Its outputs have no upper end, so one must be chosen: 100 bins from 0 to the
+# largest output that the layer has in *all* of training, the same for every moment.
+
+# %%
+relu_steps, relu = plane.path("ReLU")
+mean = relu.mean(2)
+ax = plot.curves({n: (mean[:, 0, k], mean[:, 1, k]) for k, n in enumerate(plane.LAYERS)},
+                 xlabel="I(X;T), bits", ylabel="I(T;Y), bits", title="the information plane, ReLU, 100 bins")
+plot.describe(
+    ax,
+    "The information plane of the ReLU networks: the paths of all hidden layers rise from lower left to upper right "
+    "and none of them turns left; only the output, layer 6, does.",
+)
+
+# %%
+rows = {}
+for activation in plane.ACTIVATIONS:
+    for ruler in ("fixed", "snapshot"):
+        of = plane.phases(activation, ruler=ruler)
+        for measure in ("I(X;T) after", "last − peak"):
+            m, i = information.interval(of[measure])
+            rows[activation, ruler, measure] = {
+                n: f"{m[k]:+.2f} ± {i[k]:.2f}" for k, n in enumerate(plane.LAYERS[:5]) if k >= 2
+            } | {"fell, of 20": " ".join(str(v) for v in (of[measure] < 0).sum(0)[2:])}
+pd.DataFrame(rows).T.rename_axis(["", "bins", "change of I(X;T)"])
+
+# %% [markdown]
+# **What to see.** In the rows “fixed” and “after” ReLU layers do not compress: what they know of the input
+# grows or stays. So far Saxe and his colleagues are right. The other rows are the same networks, measured in
+# two ways that are **biased towards compression**:
+# * **bins per snapshot**: new bins at each moment, from the layer's smallest output of that moment to its
+#   largest. A single growing output widens all bins, and everything else falls together. With this ruler
+#   the ReLU layers *compress* after the fit, in most networks.
+# * **last minus peak**: the largest of many noisy numbers is above the last by selection alone; this measure
+#   cannot be positive whatever the network does.
+#
+# **The number of bins.** Now the bins stay fixed and their number changes. Move the slider for tanh, from 3 to
+# 10,000, and watch the verdict.
+
+# %% tags=["demo"]
+demos.get("07/bins").show()
+
+# %%
+verdicts = {}
+for activation in plane.ACTIVATIONS:
+    of = plane.train(activation)
+    for bins in (5, 30, 100, 1000, 1_000_000):
+        change = plane.look(of, -1, bins)[0] - plane.look(of, 0, bins)[0]
+        m, i = information.interval(change)
+        verdicts[activation, f"{bins:,}"] = {
+            n: f"{m[k]:+.2f} ± {i[k]:.2f}" for k, n in enumerate(plane.LAYERS[:5]) if k >= 2
+        }
+    exact = plane.exact(of, -1) - plane.exact(of, 0)
+    verdicts[activation, "each number"] = {n: f"{exact[:, k].mean():+.2f}" for k, n in enumerate(plane.LAYERS[:5]) if k >= 2}
+    print(f"{activation}: with each float32 a bin of its own, I(X;T) of layers 1 to 5 after training is",
+          plane.exact(of, -1).mean(0).round(2))
+pd.DataFrame(verdicts).T.rename_axis(["", "bins"])
+
+# %% [markdown]
+# **What to see.** Change of $I(X;T)$ from first to last moment. For tanh, layer 4 *gains* information with five
+# bins, *loses* some with thirty, and with a million nothing happens at all. No result is wrong: each is
+# the entropy of what it says. But the last line is the one that needs no choice: as long as a layer sends
+# different inputs to different places, $I(X;T)=H(X)=12$ bits, before, during and after training. A tanh
+# network never discards anything. What a bin measures is how *crowded* the outputs are on the scale of its
+# width, and whether crowding matters depends on who reads the layer, with which noise. Only ReLU really
+# merges inputs, where all units of a layer are shut, and most of it before training begins.
+
+# %% [markdown]
+# **Another ruler: a kernel.** Add noise $\varepsilon\sim\mathcal N(0,\sigma^2)$ to every unit. Then
+# $I(X;T+\varepsilon)$ is finite by itself, and pairwise distances bound it (Kolchinsky and Tracey 2017):
+#
+# $$I(X;T+\varepsilon)\le-\frac1N\sum_i\log_2\frac1N\sum_j\exp\Big(-\frac{\lVert h_i-h_j\rVert^2}{2\sigma^2}\Big),$$
+#
+# $h_i$ being the layer's output for input $i$; with $8\sigma^2$ in place of $2\sigma^2$ it is a lower bound. Here
+# σ stands where the width of a bin stood. On 1,024 of the inputs (so that 10 bits are the most there can be)
+# and five networks:
+
+# %%
+rows = {}
+for activation in plane.ACTIVATIONS:
+    for sigma in (0.01, 0.1, 0.5):
+        before, after = plane.kernels(activation, sigma)
+        m, i = information.interval(after - before)
+        rows[activation, sigma] = {f"before, {n}": before[:, k].mean().round(2) for k, n in ((3, "layer 4"), (4, "layer 5"))} | {
+            f"change, {n}": f"{m[k]:+.2f} ± {i[k]:.2f}" for k, n in ((3, "layer 4"), (4, "layer 5"))}
+pd.DataFrame(rows).T.rename_axis(["", "σ"])
+
+# %% [markdown]
+# **What to see.** The kernel agrees with the bins, also in this: for tanh the fine ruler ($\sigma=0.01$) says
+# that layer 5 compresses, the coarse one ($\sigma=0.5$) that it gains. For ReLU both say that it gains.
+#
+# **A test of the ruler.** The data-processing inequality must hold for the layers. Must it hold for their
+# bins? The bins of layer $k+1$ are *not* made from the bins of layer $k$, but from its exact outputs. So the
+# chain may leak. How much, and whether more comes out than went in, is to be computed:
+
+# %% [markdown]
+# ### Exercise 7.3 — the data-processing inequality as a test ★★☆ · 8 min · 1 point
+#
+# Write `processing(p)`: from a table $p(x,y,z)$, `p` (K, L, M), return two numbers in bits: what processing
+# lost, $I(X;Y)-I(X;Z)$, and what leaked past $Y$, $I(X;Z|Y)=H(X,Y)+H(Y,Z)-H(X,Y,Z)-H(Y)$.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-7.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def processing(p):
+    """I(X;Y) − I(X;Z) and I(X;Z|Y) in bits.  p (K, L, M) → two numbers"""
+    ### BEGIN SOLUTION
+    def entropy(p):
+        return -torch.special.xlogy(p, p).sum() / np.log(2)
+
+    xy, xz, yz, y, z = p.sum(2), p.sum(1), p.sum(0), p.sum((0, 2)), p.sum((0, 1))
+    lost = (entropy(y) - entropy(xy)) - (entropy(z) - entropy(xz))
+    return lost, entropy(xy) + entropy(yz) - entropy(p) - entropy(y)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-7.3", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+check("7.3", processing)
+
+# %%
+lost, leaked = answer("7.3", processing)(torch.tensor(np.random.default_rng(1).dirichlet(np.ones(24)).reshape(2, 3, 4)))
+print(f"a table that is no chain: lost {float(lost):+.3f}, leaked {float(leaked):.3f} bits")
+rows = {}
+for activation, bins in plane.BINS.items():
+    own, leaks = plane.leaks(plane.train(activation), -1, bins)
+    lost = own[:, :-1] - own[:, 1:]
+    for k in range(4):
+        rows[f"{activation}, layer {k + 1} → {k + 2}"] = {
+            "lost, mean": lost[:, k].mean(), "lost, least": lost[:, k].min(), "leaked, mean": leaks[:, k].mean(),
+            "more came out, of 20": int((lost[:, k] < 0).sum()),
+        }
+pd.DataFrame(rows).T.round(3)
+
+# %% [markdown]
+# **What to see.** “Leaked” is $I(X;T_{k+1}|T_k)$ of the binned layers, 0 for a true chain. It is not 0. Where
+# “lost” is negative, the binned layer seems to know *more* than the layer it was computed from, which cannot
+# be. An estimate that breaks an inequality of the thing it estimates is an estimate of something else.
 
 # %% [markdown]
 # ## 4 · A lower bound that scales
@@ -69,12 +407,137 @@ from xaikit.source import show_source
 # %% [markdown]
 # ## 7 · The entropy of the gates
 #
-# To be filled.
+# **Claim** (Ren et al. 2021, the slides on transformation complexity). A ReLU network is linear for given
+# **gates**, which ReLUs are open. How complex a function it computes can be measured by the entropy of the
+# gates, and a penalty on it narrows the gap between training and test loss.
+#
+# **Formula.** Gate $d$ of layer $l$ is $\sigma_l^d=1$ where its pre-activation is above 0, else 0; $\Sigma_l$ is
+# the whole row of $D$ gates. Its entropy, and the **total correlation**, how far the gates are from acting
+# each for itself, are
+#
+# $$H(\Sigma_l)=-\sum_\sigma p(\sigma)\log_2p(\sigma),\qquad
+# TC(\Sigma_l)=\mathrm{KL}\Big(p(\sigma_l)\,\Big\Vert\,\prod_dp(\sigma_l^d)\Big),\qquad
+# H+TC=C_l=-\mathbb E\log_2\prod_dp(\sigma_l^d).$$
+#
+# The input decides the gates, so $H(\Sigma|X)=0$ and $I(X;\Sigma)=H(\Sigma)$. What they tell of the label is
+# $I(X;\Sigma;Y)=I(\Sigma;Y)$.
+
+# %% [markdown]
+# ### Exercise 7.6 — the entropy of gates ★★☆ · 10 min · 2 points
+#
+# Write `gate_entropy(z)`: from the pre-activations `z` (N, D) of a ReLU layer, return $H(\Sigma)$ and
+# $TC(\Sigma)$ in bits. A gate is open where z > 0, and $TC=\sum_dH(\Sigma^d)-H(\Sigma)$.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-7.6", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def gate_entropy(z):
+    """H(Σ) and TC(Σ) in bits of the gates z > 0.  z (N, D) → two numbers"""
+    ### BEGIN SOLUTION
+    gates = z > 0
+    counts = torch.unique(gates, dim=0, return_counts=True)[1].double()
+    p = counts / len(gates)
+    own = -(p * p.log2()).sum()
+    opened = gates.double().mean(0)
+    apart = -(torch.special.xlogy(opened, opened) + torch.special.xlogy(1 - opened, 1 - opened)).sum() / np.log(2)
+    return own, apart - own
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-7.6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("7.6", gate_entropy)
+
+# %% [markdown]
+# **The books.** In section 3's ReLU networks a layer has at most ten gates, 1,024 states: all three numbers
+# can be computed by their own definitions, over every state, and all 4,096 inputs are there. Does $H+TC=C$?
+
+# %%
+show_source(gates.bookkeeping)
+
+# %%
+books = gates.books()  # before and after training × (H, TC, C) × seeds × layers
+gap = np.abs(books[:, 0] + books[:, 1] - books[:, 2]).max()
+mine = [answer("7.6", gate_entropy)(layer[0]) for layer in plane.train("ReLU").layers(-1)[:-1]]
+print(f"largest |H + TC − C| over 20 networks, 5 layers, before and after training: {gap:.0e} bits")
+print("network 0, H by your function:", [round(float(v[0]), 3) for v in mine])
+print("network 0, H by the table:    ", books[-1, 0, 0].round(3).tolist())
+
+# %%
+steps, told = gates.through_training()
+_, axes = plot.subplots(1, 3, size=(10.8, 3.2))
+for ax, k, name in zip(axes, range(3), ("H(Σ) = I(X;Σ)", "TC(Σ)", "I(Σ;Y)"), strict=True):
+    plot.curves({n: told[:, k, :, j].mean(1) for j, n in enumerate(plane.LAYERS[:5])}, x=np.maximum(steps, 1), ax=ax,
+                xlabel="step", ylabel="bits", title=name, log="x", legend=k == 1)
+plot.describe(
+    axes[0],
+    "Three panels over training steps with a line for each hidden layer. The entropy of the gates hardly changes, "
+    "largest in layer 1; the total correlation changes little; what the gates know of the label rises in all layers, "
+    "most in layer 5.",
+)
+change = {name: information.interval(told[-1, k] - told[0, k]) for k, name in enumerate(("H(Σ)", "TC(Σ)", "I(Σ;Y)"))}
+pd.DataFrame({name: [f"{m:+.2f} ± {i:.2f}" for m, i in zip(*v, strict=True)] for name, v in change.items()},
+             index=plane.LAYERS[:5]).rename_axis("change in training")
+
+# %% [markdown]
+# **What to see.** The number of gate patterns in use hardly changes: training does not make these networks
+# more complex in this sense. It changes *which* inputs share a pattern: $I(\Sigma;Y)$ rises from next to nothing
+# to half a bit and more, so that in layer 5 most of what was to be learned can be read off the gates alone.
+#
+# **The penalty.** $L_\text{complexity}=\sum_lH(\Sigma_l)=\sum_l-\mathbb E\log p(\sigma_l)$ needs $p$, and gradients.
+# Put any other distribution $q$ in place of $p$: a cross-entropy is never below the entropy, so that
+# $-\mathbb E\log q(\sigma)$ is an upper bound that may be lowered. Ours is a kernel density over the batch, on
+# gates that are softened to $\mathrm{sigmoid}(z)$:
+
+# %%
+show_source(gates.complexity)
+
+# %% [markdown]
+# The task is one that invites learning by heart: 200 digits of 14 × 14 pixels, a fifth of the labels drawn at
+# random, for networks with two layers of 16 gates. Three strengths of the penalty, six seeds each, all in one
+# `fit_many`. (Test labels are spoiled alike, so that both losses speak of the same task; the error is counted
+# against the true labels. The natural logarithm makes losses nats.)
+
+# %%
+study, rows = gates.study(), {}
+for strength in gates.STRENGTHS:
+    at = [i for i, s in enumerate(study.settings) if s["strength"] == strength]
+    last = {name: v[-1, at].double().numpy() for name, v in study.measured.items()}
+    columns = {"H, layer 1 (bits)": last["H"][:, 0], "H, layer 2": last["H"][:, 1], "train loss": last["train"],
+               "test loss": last["test"], "gap": gates.gap_at(strength), "gap at train loss 1": gates.gap_at(strength, 1.0),
+               "test error": last["error"]}
+    rows[strength] = {n: "{:.2f} ± {:.2f}".format(*information.interval(v)) for n, v in columns.items()}
+pd.DataFrame(rows).T.rename_axis("strength")
+
+# %%
+lines = {}
+for strength in gates.STRENGTHS:
+    at = [i for i, s in enumerate(study.settings) if s["strength"] == strength]
+    train, test = (study.measured[k][1:, at].mean(1).numpy() for k in ("train", "test"))
+    lines[f"strength {strength:g}"] = (train, test - train)
+ax = plot.curves(lines, xlabel="training loss, nats (training goes from right to left)", ylabel="test − training loss, nats",
+                 title="the gap, at the same training loss")
+plot.describe(
+    ax,
+    "The gap between test and training loss against the training loss, a curve for each strength. All rise as the training "
+    "loss falls; the penalised curves end earlier, at a larger training loss and a smaller gap, and at equal training loss "
+    "lie above the unpenalised one.",
+)
+
+# %% [markdown]
+# **What to see.** The penalty does what it says: the gates' entropy falls, and so does the gap at the end of
+# training, and even the test loss. That is the slides' claim, and it holds. The column “gap at train loss 1” is
+# a control that they do not show: each network at the moment at which it had learned *equally much*. There the
+# penalised network's gap is not smaller. So what the penalty does here is what stopping early does: the
+# network fits the spoiled labels less. With a strength of 0.01 hardly a gate of layer 1 still switches, and the
+# network is nearly linear.
 
 # %% [markdown]
 # ## The live demo
 #
-# To be filled.
+# The whole plane in motion: each path is a layer, its number beside it. Press play, or set the epoch; switch to
+# ReLU; then change the number of bins and decide what you would have published.
+
+# %% tags=["demo"]
+demos.get("07").show()
 
 # %% [markdown]
 # ## Paper against here
