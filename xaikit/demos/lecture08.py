@@ -134,4 +134,4 @@ def demos():
                  "Left, a generated landscape to paint on; in the middle the landscape before the strokes, and what the "
                  "segmenter sees now; right, the area of each object and how the strokes changed it.",
                  width=WIDTH, widget=functools.partial(
-                     paint, paintbrush, box=BOX, width=WIDTH, height=HEIGHT, sample="sample"))]
+                     paint, paintbrush, box=BOX, width=WIDTH, height=HEIGHT, renews="sample"))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import ipywidgets
 
-from . import Control, Explorer, _remember
+from . import Control, Explorer, Slider, _remember
 
 __all__ = ["Painter", "Stroke", "paint"]
 MOST = 4000  # points of a stroke that are kept
@@ -148,13 +148,13 @@ def _read(text, box):
             yield int(number), tuple(points)
 
 
-def paint(compute, alt, box, width, height, sample=None, **controls):
+def paint(compute, alt, box, width, height, renews=None, **controls):
     """Show ``compute(strokes, **values)``, a picture of ``width`` × ``height`` page pixels, and paint on a part of it.
 
     compute   as for `explore`, with a tuple of :class:`Stroke` first
     alt       what the picture shows, for those who cannot see it
     box       the part that is painted on, (left, top, width, height) in page pixels
-    sample    the name of a :class:`Slider` that "new sample" moves on
+    renews    the name of a :class:`Slider` that "new sample" moves on
     controls  :class:`Slider`, :class:`Toggle` or :class:`Check` by parameter name
 
     Returns the :class:`Painter`.  With the keyboard: Tab to the picture, arrow keys, space bar.
@@ -164,10 +164,12 @@ def paint(compute, alt, box, width, height, sample=None, **controls):
             raise TypeError(f"{name} is a {type(control).__name__}; a control is a Slider, a Toggle or a Check")
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError("alt is empty: say in words what the picture shows")
+    if renews is not None and not isinstance(controls.get(renews), Slider):
+        raise ValueError(f"renews is the name of a slider, not {renews!r}")
     left, top, side, tall = box
     if not (0 <= left < left + side <= width and 0 <= top < top + tall <= height):
         raise ValueError(f"the box {box} is not inside the picture of {width} × {height}")
     part = (left / width, top / height, side / width, tall / height)
-    painter = Painter(compute, alt, controls, part, width, height, sample)
+    painter = Painter(compute, alt, controls, part, width, height, renews)
     _remember(painter)
     return painter
