@@ -56,6 +56,11 @@ def measured(name, kind):
     return training().measured[name][:, rows(kind)]
 
 
+def band(values, x=MOMENTS):
+    """(x, mean, least, largest) over the seeds of values (len(x), seeds), as ``plot.bands`` draws them."""
+    return x, values.mean(1), values.amin(1), values.amax(1)
+
+
 def networks(state):
     """Flat weights (M, P) as one function: inputs (M, N, 64) → logits (M, N, 10), each network on its own."""
     layers, at = [], 0
