@@ -164,7 +164,7 @@ def phases(activation, bins=None, ruler="fixed"):
 
 
 @functools.cache
-def kernels(activation, sigma, seeds=5, inputs=1024, bound="upper"):
+def kernels(activation, sigma, seeds=8, inputs=512, bound="upper"):
     """I(X; T + ε) of the hidden layers by `information.kernel` before and after training: (2, seeds, 5), in bits.
 
     On ``inputs`` of the 4,096 inputs, the same for all: no more than log₂ of their number can come out.

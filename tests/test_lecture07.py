@@ -1,0 +1,117 @@
+"""Lecture 07 on its own: its parts, its numbers against the library, its demos, and the empty notebook."""
+import re
+
+import numpy as np
+import pytest
+from lectures import code_cells, prose, read, run, texts
+
+from xaikit import claims, demos, exercises
+from xaikit.classroom import source
+from xaikit.demos import lecture07
+from xaikit.dynamics import gates, information, plane
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return read("07")
+
+
+def test_seven_sections_in_order_and_the_opening_adds_up(notebook):
+    text = prose(notebook)
+    assert re.findall(r"^## (\d+) · ", text, re.M) == [str(k) for k in range(1, 8)] and "To be filled" not in text
+    catalog = exercises.catalog().query("lecture == '07'")
+    assert len(catalog) == 6 and f"{catalog.minutes.sum()} for the six exercises" in text
+    for part in re.split(r"^## (?=\d)", text, flags=re.M)[1:]:
+        assert "**Claim" in part and "What to see" in part, part[:60]
+
+
+def test_the_exercises_come_in_the_order_of_their_numbers(notebook):
+    assert re.findall(r"^### Exercise (\S+) ", prose(notebook), re.M) == [f"7.{k}" for k in range(1, 7)]
+
+
+# ------------------------------------------------------------------------------- what sections 1 to 3 and 7 say
+
+def test_tanh_layers_fit_first_and_compress_then():
+    phases = plane.phases("tanh")
+    assert phases["I(X;T) after"].shape == (20, 5)
+    for layer in (3, 4):
+        m, i = information.interval(phases["I(T;Y) until"][:, layer])
+        assert m - i > 0.2
+    m, i = information.interval(phases["I(X;T) after"])
+    assert (m + i)[2:].max() < 0 and m[4] + i[4] < -1 and (phases["I(X;T) after"][:, 4] < 0).all()
+
+
+def test_relu_layers_do_not_until_the_ruler_is_changed():
+    m, i = information.interval(plane.phases("ReLU")["I(X;T) after"])
+    assert (m + i).min() > -0.01
+    m, i = information.interval(plane.phases("ReLU", ruler="snapshot")["I(X;T) after"])
+    assert (m + i)[2:].max() < 0
+    assert plane.phases("ReLU")["last − peak"].max() <= 0, "cannot be positive"
+
+
+def test_the_number_of_bins_changes_the_verdict():
+    tanh, found = plane.train("tanh"), {}
+    for bins in (5, 100, 1_000_000):
+        found[bins] = information.interval((plane.look(tanh, -1, bins)[0] - plane.look(tanh, 0, bins)[0])[:, 3])
+    assert found[5][0] - found[5][1] > 0 > found[100][0] + found[100][1] and abs(found[1_000_000][0]) < 0.01
+    assert plane.exact(tanh, -1) == pytest.approx(12), "every input keeps an output of its own"
+
+
+def test_all_networks_have_learned_the_task():
+    for activation in plane.ACTIVATIONS:
+        run = plane.train(activation)
+        assert run.accuracy[-1].min() > 0.9 and (run.accuracy[0].mean(0) < 0.6).all()
+
+
+def test_the_penalised_gap_is_smaller_at_the_end_and_not_at_equal_loss():
+    free, most = gates.STRENGTHS[0], gates.STRENGTHS[-1]
+    m, i = information.interval(gates.gap_at(most) - gates.gap_at(free))
+    assert m + i < 0
+    equal = gates.gap_at(most, 1.0) - gates.gap_at(free, 1.0)
+    assert len(equal) == 6 and not np.isnan(equal).any() and equal.mean() > 0
+    study = gates.study()
+    H = study.measured["H"][-1].mean(1)
+    assert H[-6:].max() < H[:6].min(), "the penalty lowers what it penalises"
+    with pytest.raises(ValueError, match="strength"):
+        gates.gap_at(7.0)
+    with pytest.raises(ValueError, match="training loss begins"):
+        gates.gap_at(0.0, 9.0)
+
+
+def test_the_claims_of_sections_1_to_3_and_7_and_which_do_not_hold(notebook):
+    mine = [c for c in claims.registered("07") if c.measure.__module__.endswith(".lecture07")]
+    failed = [c for c in mine if not c.measure()[1]]
+    assert len(mine) == 11 and [c.source.split(",")[0] for c in failed] == ["Shwartz-Ziv", "Ren et al. 2021"]
+    closing = " ".join(prose(notebook).split("**The rows that do not hold.**")[1].split())
+    assert "*Data processing*" in closing and "*The penalty at equal training loss*" in closing
+
+
+# --------------------------------------------------------------------------------------------------- the demos
+
+def test_the_planes_points_are_the_librarys():
+    thing = lecture07.Plane("ReLU", 17, 30)
+    step = thing.run.steps[thing.moment]
+    assert abs(step * plane.BATCH / plane.TRAINED - 30) < 3
+    expected = plane.look(thing.run, thing.moment, 17)[:, :lecture07.SHOWN].mean(1)
+    assert np.allclose(lecture07._point("ReLU", 17, thing.moment), expected)
+    thing.step(len(thing.run.steps))
+    assert thing.run.steps[thing.moment] == step, "from the last moment it goes on with the first"
+
+
+def test_the_demos_promise_what_they_have():
+    live = demos.get("07")
+    assert set(live.controls) == {"activation", "bins", "epoch"} and live.make is lecture07.Plane
+    assert {d.name for d in demos.all() if d.lecture == "07"} >= {"07", "07/bins", "07/channel"}
+    for one, flip in ((0.0, 0.5), (1.0, 1.0), (0.5, 0.0)):
+        assert lecture07.channel(one, flip, 0.0)[:2] == b"\xff\xd8"
+
+
+def test_an_empty_notebook_runs_to_the_end_in_time(notebook):
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    student = source.student_notebook(notebook)
+    assert "BEGIN SOLUTION" not in "\n".join(c.source for c in student.cells)
+    cells, seconds, memory = run("07", code_cells(student))
+    text = texts(cells)
+    assert text.count("not attempted") >= 6 and "✓ holds" in text
+    assert seconds <= 75 and memory <= 2, (seconds, memory)
