@@ -105,9 +105,10 @@ check("6.1", exponent)
 
 # %%
 k = np.arange(32, 129)
+whittle = answer("6.1")
 made_up = np.random.default_rng(0).exponential(size=(400, len(k))) * k**-4.0
 estimates = {
-    "Whittle's α": [float(answer("6.1")(torch.tensor(k / 1.0), torch.tensor(p * 1e6))) for p in made_up],
+    "Whittle's α": [float(whittle(torch.tensor(k / 1.0), torch.tensor(p * 1e6))) for p in made_up],
     "straight line": decay.habitual(k, made_up),
 }
 pd.DataFrame({n: {"mean": np.mean(e), "spread": np.std(e)} for n, e in estimates.items()}).T.round(3)
@@ -135,8 +136,8 @@ k = np.arange(1, 513)
 lines = {n: (k, *np.quantile(s[:, k], [0.5, 0.25, 0.75], axis=0)) for n, s in spectra.items()}
 fig, ax = plot.subplots(size=(6.2, 3.6))
 plot.bands(lines, ax=ax, log="xy", xlabel="frequency $k$", ylabel=r"amplitude $|\tilde f(k)|$")
-ax.plot(k[15:], 0.2 * k[15:] ** -2.0, color=plot.MUTED, lw=1)
-ax.text(60, 0.3 * 60**-2.0, "$k^{-2}$", color=plot.MUTED)
+ax.plot(k[15:], 2.0 * k[15:] ** -2.0, color=plot.MUTED, lw=1)
+ax.text(60, 3.0 * 60**-2.0, "$k^{-2}$", color=plot.MUTED)
 ax.set_ylim(1e-12, 10)
 plot.describe(
     fig,
@@ -157,27 +158,31 @@ pd.DataFrame(rows).T.round(2)
 # where a function may bend, not about how well it is trained. A smooth activation has no power law at all.
 # (What is left of tanh at the right is the accuracy of the window.)
 #
-# **Picture, two dimensions.** Left, a random network of two layers of 8 ReLUs on the square $[-1,1]^2$. In the
+# **Picture, two dimensions.** Left, a random network of two layers of 8 ReLUs on the square $[-1,1]^2$, its kinks
+# in white: those of the first layer run straight, those of the second bend where they cross them. In the
 # middle its spectrum, the frequency 0 in the centre: rays, each orthogonal to one straight kink. Right, the
 # amplitude along two directions: orthogonal to the longest kink (dashed in the middle), and the direction
 # farthest from all kinks' normals (dotted).
 
 # %%
-values, angles = decay.planar_network(3)
+values, angles = decay.planar_network(25)
 on, (off, gap) = decay.longest(angles), decay.farthest(angles)
 w = decay.window(len(values), 20.0)
 plane = np.abs(np.fft.fftshift(np.fft.fft2(values * w * w[:, None]))) / values.size
 centre, reach = len(values) // 2, 60
-k = np.arange(4, 73)
+k = np.arange(16, 73)
 profile = decay.along(values[None], [on, off], k)[0]
 fig, axes = plot.subplots(1, 3, size=(11.4, 3.5))
-axes[0].imshow(values, origin="lower", extent=(-1, 1, -1, 1), cmap="cividis")
-axes[0].set(xlabel="$x_1$", ylabel="$x_2$", title="a network of 8 + 8 ReLUs")
+bent = np.abs(np.gradient(np.gradient(values, axis=0), axis=0)) + np.abs(np.gradient(np.gradient(values, axis=1), axis=1))
+axes[0].imshow(np.where(bent > 1e-9, np.nan, values), origin="lower", extent=(-1, 1, -1, 1), cmap="cividis")
+axes[0].set(xlabel="$x_1$", ylabel="$x_2$")
+axes[0].set_title("a network of 8 + 8 ReLUs", loc="left")
 shown = np.log10(plane[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1])
 axes[1].imshow(shown, origin="lower", extent=(-reach, reach, -reach, reach), cmap="cividis", vmin=-7, vmax=-1)
 for angle, dash in ((on, "--"), (off, ":")):
     axes[1].plot(*(np.outer([np.cos(angle), np.sin(angle)], [8, reach])), color="white", ls=dash)
-axes[1].set(xlabel="$k_1$", ylabel="$k_2$", title=r"$\log_{10}|\tilde f(k)|$, from −7 to −1")
+axes[1].set(xlabel="$k_1$", ylabel="$k_2$")
+axes[1].set_title(r"$\log_{10}|\tilde f(k)|$, from −7 to −1", loc="left")
 plot.curves(
     {"orthogonal to the longest kink": profile[0], "far from all of these": profile[1]},
     x=k,
@@ -186,9 +191,11 @@ plot.curves(
     xlabel="$|k|$",
     ylabel=r"$|\tilde f(k)|$",
 )
+axes[2].set_xticks([16, 32, 64], labels=["16", "32", "64"])
+axes[2].set_xticks([], minor=True)
 plot.describe(
     fig,
-    "A function on the square, made of flat pieces; its spectrum with bright rays through the centre, one for "
+    "A function on the square, flat pieces parted by white lines; its spectrum with bright rays through the centre, one for "
     "each direction of a kink; and the amplitude along two directions, of which the one on a ray falls more "
     "slowly.",
 )
@@ -247,12 +254,13 @@ check("6.2", target_and_spectrum)
 
 # %%
 z, _ = spectral.grid()
+spectrum_of = answer("6.2")
 fig, axes = plot.subplots(2, 2, size=(9.6, 4.4))
 for row, growing in zip(axes, (False, True), strict=True):
     A, phi = spectral.target(0, growing)
-    wave, amplitudes = answer("6.2")(z, torch.tensor(spectral.FREQUENCIES), A, phi)
+    wave, amplitudes = spectrum_of(z, torch.tensor(spectral.FREQUENCIES), A, phi)
     plot.curves({"λ": wave}, x=z, ax=row[0], xlabel="$z$", ylabel="λ(z)")
-    row[0].set_title("amplitudes that grow with $k$" if growing else "equal amplitudes")
+    row[0].set_title("amplitudes that grow with $k$" if growing else "equal amplitudes", loc="left")
     row[1].bar(np.arange(1, 32), amplitudes, color=plot.COLORS[0])
     row[1].set(xlabel="frequency $k$", ylabel="$|c(k)|$")
 plot.describe(
@@ -429,9 +437,11 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** The low waves stay, the high ones fade, and the more so the larger the change. (A transfer
-# slightly above 1 is no mistake: more weight in a direction can also make a wave larger.) The mean ratio of
-# the amplitudes shows less of it, because it counts the noise. In the paper's words, high frequencies need a
-# finely tuned combination of parameters; they live in a small volume of the space of all weights.
+# above 1 is no mistake: a change of the weights can make a wave larger, too. The intervals of the lowest
+# frequencies contain 1.) The mean ratio of the amplitudes lies above the transfer everywhere, and most at
+# $k=1$, where it would have us believe that far more than all of the wave survived: there it counts the noise. In
+# the paper's view, high frequencies need a finely tuned combination of parameters; they live in a small volume
+# of the space of all weights.
 
 # %% [markdown]
 # ## 4 · Noise on the labels has a frequency too
@@ -461,11 +471,12 @@ plot.curves(
     xlabel="norm of the image, $\\|x\\|$",
     ylabel=r"$\psi_k(x)$",
 )
+ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
 ax.plot(norms, np.full(len(norms), -1.15), "|", color=plot.MUTED, ms=6)
 plot.describe(
     fig,
     "The radial wave over the norm of the images for three frequencies, on the range of norms that the digits "
-    "have, with a tick for each digit: for 0.1 almost a constant, for 1 a bit more than a period, for 10 many.",
+    "have, with a tick for each digit: for 0.1 almost a constant, for 1 most of a period, for 10 many periods.",
 )
 
 # %%
@@ -494,8 +505,8 @@ for ax, error, title in zip(
     )
 plot.describe(
     fig,
-    "Left, the error on fresh digits over the steps. Without noise it falls; with k = 0.1 it rises to about 1 "
-    "and stays; with k = 1 and 10 it first falls as without noise and then rises again. Right, the error on "
+    "Left, the error on fresh digits over the steps. Without noise it falls; with k = 0.1 it rises from the "
+    "first step and ends where it began; with k = 1 and 10 it first falls as without noise and then rises again. Right, the error on "
     "the noisy training targets, which falls last for k = 10.",
 )
 rows = {}
@@ -514,11 +525,11 @@ pd.DataFrame(rows).T.round(3)
 # %% [markdown]
 # **What to see.** The *dip* is how far the lowest point of a curve lies below its end, as a part of the end.
 # For $k=0.1$ the wave is almost a constant over all digits, is learned with the very first steps, and spoils
-# the validation at once: at no moment is the network any good. For $k=1$ and $k=10$ the curve first goes
-# along with that of no noise, since the network learns the digits before the wave, reaches almost the same error
-# on the way, and rises only when the wave is learned; the higher $k$, the later. So “low frequencies hurt” and
-# “high frequencies show a dip” are two sides of one thing: the validation score suffers early under low
-# frequencies, and whoever stops early is safe from high ones.
+# the validation at once: at no moment is the network any good. For $k=1$ and $k=10$ the curve first goes along
+# with that of no noise, since the network learns the digits before the wave, and it turns upwards only when the
+# wave is learned; the higher $k$, the later (for $k=10$ the training error, right, is still falling when we
+# stop). So “low frequencies hurt” and “high frequencies show a dip” are two sides of one thing: the validation
+# suffers at once from low frequencies, and whoever stops early is safe from high ones.
 
 # %% [markdown]
 # ## 5 · Not all manifolds are learned equal
@@ -568,11 +579,13 @@ check("6.5", on_flower)
 # %%
 z = torch.arange(512) / 512
 fast = torch.sin(2 * torch.pi * 16 * z)
+error_on = answer("6.5")
 fig, axes = plot.subplots(1, 4, size=(11.6, 2.9), sharey=True)
 for ax, petals in zip(axes, manifolds.PETALS, strict=True):
-    points, error = answer("6.5")(lambda x: 2 * (x.norm(dim=1) - 1), z, petals, fast)
+    points, error = error_on(lambda x: 2 * (x.norm(dim=1) - 1), z, petals, fast)
     ax.scatter(*points.T, c=fast, cmap=plot.SIGNED, s=5)
-    ax.set(xlabel="$x_1$", title=f"L = {petals}, the cone's error {float(error):.2f}", aspect="equal")
+    ax.set(xlabel="$x_1$", aspect="equal")
+    ax.set_title(f"L = {petals}, the cone's error {float(error):.2f}", loc="left", fontsize=9.5)
 axes[0].set_ylabel("$x_2$")
 plot.describe(
     fig,
@@ -597,6 +610,7 @@ plot.bands(
     xlabel="frequency $k$ along the curve",
     ylabel="share learned, $|c(k)|/A_k$",
 )
+axes[0].set_xticks(flowers.k)
 means, low, up = spectral.interval(high.T, np.mean)
 plot.intervals(
     means,
@@ -621,9 +635,10 @@ table = pd.DataFrame(
 table.round(3)
 
 # %% [markdown]
-# **What to see.** The high frequencies gain with $L$. The error as a whole need not: with many petals some of the
-# *middle* frequencies become harder, as the middle of the left figure shows, since what was slow in $z$ is now
-# cut into pieces by the petals. Neighbouring $L$ are within each other's intervals.
+# **What to see.** The high frequencies gain with $L$, from the circle to $L=10$; from there to 16 nothing more, and
+# the intervals overlap. The error as a whole is not lowest for the largest $L$: with 16 petals some *middle*
+# frequencies are learned less well than with fewer, as the left figure shows, since what was slow in $z$ is now
+# cut into pieces by the petals.
 #
 # **Experiment 5: classification.** The label is the sign of $\sin(2\pi kz+\varphi)$; networks of 32 ReLUs per layer
 # learn it with the squared error and with the cross-entropy (BCE).
@@ -650,9 +665,9 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** The loss makes no difference. The high frequencies become easier with $L$; $k=8$, which is
-# nearly learned on the circle, does not: beyond $L=4$ it gets harder. “More petals are better” holds for what
-# was too fast for the circle, and not for everything.
+# **What to see.** The two losses tell the same story. $k=16$, which the networks hardly learn on the circle, gains with
+# every petal, and $k=24$ gains too, less. $k=8$, which is nearly learned on the circle, does not: from $L=4$ to
+# 10 it gets harder. “More petals are better” holds for what was too fast for the circle, and not for everything.
 
 # %% [markdown]
 # ## 6 · High-frequency components of images
@@ -1051,6 +1066,11 @@ paper = claims.table("06")
 claims.styled(paper.drop(columns="lecture"))
 
 # %% [markdown]
+# **The rows that do not hold.** In experiment 4 the high frequencies gain with $L$, the error as a whole does not fall
+# all the way: the middle frequencies pay. In experiment 5 the same shows for $k=8$. The paper's networks are
+# larger and train longer; where all that is slow is learned on every curve, only the gain is left to be seen, which
+# may be why the paper reports no such price.
+#
 # **To take along.**
 # * A ReLU network's spectrum is a power law because of its kinks. Training decides how many of them there are
 #   and where; the exponent is fixed beforehand.
