@@ -1,4 +1,6 @@
-"""Information of tables and samples, gates and the networks of the information plane: against definitions and by hand."""
+"""Information of tables and samples, gates and the networks of the information plane: against definitions and
+by hand."""
+
 import math
 from collections import Counter
 
@@ -17,13 +19,17 @@ def entropy_of(rows):
 
 # ------------------------------------------------------------------------------------------------- tables
 
+
 def test_entropies_known_by_heart():
     assert information.entropy([0.5, 0.5]) == 1 and information.entropy([1.0, 0.0]) == 0
     assert information.entropy(np.full((4, 8), 1 / 32)) == pytest.approx(5)
     p = 0.11
     assert information.mutual_information([[(1 - p) / 2, p / 2], [p / 2, (1 - p) / 2]]) == pytest.approx(
-        1 - information.entropy([p, 1 - p]))  # the symmetric channel's capacity
-    assert information.mutual_information(np.diag([0.2, 0.3, 0.5])) == pytest.approx(information.entropy([0.2, 0.3, 0.5]))
+        1 - information.entropy([p, 1 - p])
+    )  # the symmetric channel's capacity
+    assert information.mutual_information(np.diag([0.2, 0.3, 0.5])) == pytest.approx(
+        information.entropy([0.2, 0.3, 0.5])
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (7, 3)])
@@ -46,10 +52,17 @@ def test_processing_never_adds():
         assert information.mutual_information(after) <= information.mutual_information(joint) + 1e-12
 
 
-@pytest.mark.parametrize("bad, said", [
-    ([[0.5, 0.6], [0.0, 0.1]], "sums to 1.2"), ([[3.0, 1.0], [2.0, 4.0]], "divide counts"),
-    ([[1.2, -0.2], [0.0, 0.0]], "no probability"), ([[math.nan, 1.0], [0.0, 0.0]], "no probability"),
-    (np.zeros((0, 3)), "empty"), ([0.5, 0.5], "two axes")])
+@pytest.mark.parametrize(
+    "bad, said",
+    [
+        ([[0.5, 0.6], [0.0, 0.1]], "sums to 1.2"),
+        ([[3.0, 1.0], [2.0, 4.0]], "divide counts"),
+        ([[1.2, -0.2], [0.0, 0.0]], "no probability"),
+        ([[math.nan, 1.0], [0.0, 0.0]], "no probability"),
+        (np.zeros((0, 3)), "empty"),
+        ([0.5, 0.5], "two axes"),
+    ],
+)
 def test_what_is_no_joint_table_is_refused(bad, said):
     with pytest.raises(ValueError, match=said):
         information.mutual_information(bad)
@@ -65,7 +78,10 @@ def test_a_channel_must_fit_its_table():
 
 # ------------------------------------------------------------------------------------------------- samples
 
-@pytest.mark.parametrize("e, n, d, bins", [(1, 50, 1, 2), (3, 200, 4, 3), (2, 4096, 7, 30), (4, 300, 12, 1000)])
+
+@pytest.mark.parametrize(
+    "e, n, d, bins", [(1, 50, 1, 2), (3, 200, 4, 3), (2, 4096, 7, 30), (4, 300, 12, 1000)]
+)
 def test_binned_is_counting(e, n, d, bins):
     h = torch.tensor(rng.uniform(-1.2, 1.2, (e, n, d)))
     h = h[:, torch.tensor(rng.integers(n // 3, size=n))]  # states that come again
@@ -79,7 +95,8 @@ def test_binned_is_counting(e, n, d, bins):
 
 
 def test_hashes_of_all_states_differ():
-    """Every state of twelve gates, of four units with eight bins and of one unit with a million bins: none is mistaken."""
+    """Every state of twelve gates, of four units with eight bins and of one unit with a million bins: none is
+    mistaken."""
     for d, base in ((12, 2), (4, 8), (1, 4096)):
         states = np.arange(4096)[:, None] // base ** np.arange(d) % base
         assert information.discrete(states[None])[0][0] == pytest.approx(12)
@@ -115,7 +132,7 @@ def test_the_kernels_bounds_hold_the_truth_between_them():
     for distance in (0.5, 1.0, 2.0, 4.0):
         h = torch.tensor([[0.0], [distance]], dtype=torch.float64)
         t = np.linspace(-8, 8 + distance, 40_001)
-        p = (np.exp(-t**2 / 2) + np.exp(-(t - distance)**2 / 2)) / 2 / math.sqrt(2 * math.pi)
+        p = (np.exp(-(t**2) / 2) + np.exp(-((t - distance) ** 2) / 2)) / 2 / math.sqrt(2 * math.pi)
         truth = -(p * np.log2(p + 1e-300)).sum() * (t[1] - t[0]) - 0.5 * math.log2(2 * math.pi * math.e)
         low, high = (information.kernel(h, sigma=1.0, bound=bound) for bound in ("lower", "upper"))
         assert low < truth < high
@@ -137,6 +154,7 @@ def test_intervals():
 
 # --------------------------------------------------------------------------------------------------- gates
 
+
 @pytest.mark.parametrize("width, chance", [(1, 0.5), (5, 0.3), (10, 0.1), (3, 0.0), (16, 0.5)])
 def test_the_books_of_gates_close_and_agree_with_the_fast_way(width, chance):
     g = torch.rand(500, width, generator=torch.Generator().manual_seed(width)) < chance
@@ -154,11 +172,19 @@ def test_what_gates_tell_of_labels():
     y = np.arange(400) % 4
     g = np.stack([y % 2, y // 2, np.zeros(400, int)], 1).astype(bool)
     own, correlation, told = gates.entropies(g[None], y)
-    assert own[0] == pytest.approx(2) and correlation[0] == pytest.approx(0, abs=1e-12) and told[0] == pytest.approx(2)
+    assert (
+        own[0] == pytest.approx(2)
+        and correlation[0] == pytest.approx(0, abs=1e-12)
+        and told[0] == pytest.approx(2)
+    )
 
 
 def test_what_are_no_gates_is_refused():
-    for bad, said in ((torch.zeros(0, 3), "not empty"), (torch.full((4, 2), 0.5), "0 or 1"), (torch.zeros(4, 17), "too many")):
+    for bad, said in (
+        (torch.zeros(0, 3), "not empty"),
+        (torch.full((4, 2), 0.5), "0 or 1"),
+        (torch.zeros(4, 17), "too many"),
+    ):
         with pytest.raises(ValueError, match=said):
             gates.bookkeeping(bad)
     for z, options, said in ((torch.zeros(1, 3), {}, "two rows"), (torch.zeros(4, 3), {"flip": 0.5}, "flip")):
@@ -167,7 +193,8 @@ def test_what_are_no_gates_is_refused():
 
 
 def test_the_penalty_bounds_the_entropy_and_falls_with_it():
-    """On crisp gates it is a leave-one-out cross-entropy: above the entropy; equal gates cost least; gradients exist."""
+    """On crisp gates it is a leave-one-out cross-entropy: above the entropy; equal gates cost least;
+    gradients exist."""
     generator = torch.Generator().manual_seed(0)
     z = 60 * torch.randn(600, 4, generator=generator)
     loss = gates.complexity(z, flip=0.05).item() / math.log(2)
@@ -191,6 +218,7 @@ def test_spoiled_digits_and_levels():
 
 # --------------------------------------------------------------------------------------------------- plane
 
+
 def test_twelve_bits():
     x, y = plane.twelve_bits()
     assert x.shape == (4096, 12) and len(x.unique(dim=0)) == 4096 and set(x.unique().tolist()) == {-1.0, 1.0}
@@ -199,7 +227,8 @@ def test_twelve_bits():
 
 @pytest.mark.parametrize("activation", list(plane.ACTIVATIONS))
 def test_a_small_run(activation):
-    """Layers are those of the modules, the same call gives the same run, the caller's random state stays as it was."""
+    """Layers are those of the modules, the same call gives the same run, the caller's random state stays as
+    it was."""
     state = torch.random.get_rng_state()
     run = plane.train.__wrapped__(activation, 2, 20, 5e-3)
     again = plane.train.__wrapped__(activation, 2, 20, 5e-3)
@@ -213,7 +242,12 @@ def test_a_small_run(activation):
         assert torch.allclose(net(plane.twelve_bits()[0]).softmax(-1), said[-1][1], atol=1e-5)
         assert torch.allclose(net[:4](plane.twelve_bits()[0]), said[1][1], atol=1e-5)
     found = plane.look(run, -1, 30)
-    assert found.shape == (2, 2, 6) and (found >= -1e-9).all() and (found[0] <= 12 + 1e-9).all() and (found[1] <= 1 + 1e-9).all()
+    assert (
+        found.shape == (2, 2, 6)
+        and (found >= -1e-9).all()
+        and (found[0] <= 12 + 1e-9).all()
+        and (found[1] <= 1 + 1e-9).all()
+    )
     assert np.allclose(found[:, 1:], plane.look(run, -1, 30, seeds=slice(1, 2)))
     h = run.layers(-1, slice(1, 2))[4]
     low, high = (-1.0, 1.0) if activation == "tanh" else (0.0, run.high[4][1:2].clamp_min(1e-6))

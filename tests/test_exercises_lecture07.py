@@ -1,4 +1,6 @@
-"""Lecture 07's exercises 7.1 to 7.3 and 7.6: every right answer passes, every wrong one gets the hint that names its mistake."""
+"""Lecture 07's exercises 7.1 to 7.3 and 7.6: every right answer passes, every wrong one gets the hint that
+names its mistake."""
+
 from collections import Counter
 
 import numpy as np
@@ -19,8 +21,12 @@ def table_loop(joint):
     px = [float(row.sum()) for row in joint]
     py = [float(column.sum()) for column in joint.T]
     own = -sum(p * np.log2(p) for p in px if p > 0)
-    both = sum(float(p) * np.log2(float(p) / (px[i] * py[j]))
-               for i, row in enumerate(joint) for j, p in enumerate(row) if p > 0)
+    both = sum(
+        float(p) * np.log2(float(p) / (px[i] * py[j]))
+        for i, row in enumerate(joint)
+        for j, p in enumerate(row)
+        if p > 0
+    )
     return own, both
 
 
@@ -32,8 +38,10 @@ def table_nudged(joint):
     """With the little number under the logarithm that one is used to."""
     p = joint.double()
     x, y = p.sum(1), p.sum(0)
-    return (-(x * (x + 1e-12).log2()).sum(),
-            (p * ((p + 1e-12).log2() - (x[:, None] * y + 1e-12).log2())).sum())
+    return (
+        -(x * (x + 1e-12).log2()).sum(),
+        (p * ((p + 1e-12).log2() - (x[:, None] * y + 1e-12).log2())).sum(),
+    )
 
 
 def states(rows):
@@ -69,7 +77,9 @@ def binned_library(h, y, bins, low, high):
 def processing_informations(p):
     p = p.double()
     p = p / p.sum()
-    leaked = sum(float(w) * information.mutual_information(p[:, k] / w) for k, w in enumerate(p.sum((0, 2))) if w > 0)
+    leaked = sum(
+        float(w) * information.mutual_information(p[:, k] / w) for k, w in enumerate(p.sum((0, 2))) if w > 0
+    )
     return information.mutual_information(p.sum(2)) - information.mutual_information(p.sum(1)), leaked
 
 
@@ -86,8 +96,12 @@ def gates_codes(z):
     return -(p * np.log2(p)).sum(), single + (p * np.log2(p)).sum()
 
 
-RIGHT = {"7.1": [table_loop, table_library, table_nudged], "7.2": [binned_counter, binned_bucketize, binned_library],
-         "7.3": [processing_informations], "7.6": [gates_library, gates_codes]}
+RIGHT = {
+    "7.1": [table_loop, table_library, table_nudged],
+    "7.2": [binned_counter, binned_bucketize, binned_library],
+    "7.3": [processing_informations],
+    "7.6": [gates_library, gates_codes],
+}
 
 
 def b(h, y, bins, low, high, t=None):
@@ -178,9 +192,19 @@ WRONG = [  # id, answer, how the hint begins
     ("7.1", lambda joint: (h(joint.sum(1)), h(joint) - h(joint.sum(1))), "That is H(Y|X)"),
     ("7.1", lambda joint: (h(joint.sum(1)), h(joint) - h(joint.sum(0))), "That is H(X|Y)"),
     ("7.1", lambda joint: (h(joint.sum(1)), h(joint)), "That is the joint entropy"),
-    ("7.1", lambda joint: (-(joint.sum(1) * joint.sum(1).log2()).sum(),
-                           h(joint.sum(1)) + h(joint.sum(0)) - h(joint)), "Is something divided"),
-    ("7.1", lambda joint: (h(joint.sum(1)), h(joint.sum(1)) + h(joint.sum(0)) - h(joint.clamp_min(1e-4))), ""),
+    (
+        "7.1",
+        lambda joint: (
+            -(joint.sum(1) * joint.sum(1).log2()).sum(),
+            h(joint.sum(1)) + h(joint.sum(0)) - h(joint),
+        ),
+        "Is something divided",
+    ),
+    (
+        "7.1",
+        lambda joint: (h(joint.sum(1)), h(joint.sum(1)) + h(joint.sum(0)) - h(joint.clamp_min(1e-4))),
+        "",
+    ),
     ("7.2", b_nats, "These are nats"),
     ("7.2", b_moving, "The bins go from low to high"),
     ("7.2", b_open, "What lies on or beyond the ends"),
@@ -205,16 +229,32 @@ WRONG = [  # id, answer, how the hint begins
     ("7.6", turned("7.6", 1), "The sign of TC"),
     ("7.6", lambda z: (sum(library("7.6")(z)), library("7.6")(z)[1]), "That is C"),
     ("7.6", lambda z: (library("7.6")(z)[0], sum(library("7.6")(z))), "TC is the sum"),
-    ("7.6", lambda z: (np.log2(len(torch.unique(z > 0, dim=0))), library("7.6")(z)[1]), "That is the logarithm"),
-    ("7.6", lambda z: (library("7.6")(z)[0], sum(library("7.6")(z)) / z.shape[1] - library("7.6")(z)[0]),
-     "The entropies of the single gates"),
-    ("7.6", lambda z: [torch.tensor(v) for v in (states(z.tolist()), sum(states(c[:, None].tolist()) for c in z.T)
-                                                - states(z.tolist()))], "You used the pre-activations"),
+    (
+        "7.6",
+        lambda z: (np.log2(len(torch.unique(z > 0, dim=0))), library("7.6")(z)[1]),
+        "That is the logarithm",
+    ),
+    (
+        "7.6",
+        lambda z: (library("7.6")(z)[0], sum(library("7.6")(z)) / z.shape[1] - library("7.6")(z)[0]),
+        "The entropies of the single gates",
+    ),
+    (
+        "7.6",
+        lambda z: [
+            torch.tensor(v)
+            for v in (states(z.tolist()), sum(states(c[:, None].tolist()) for c in z.T) - states(z.tolist()))
+        ],
+        "You used the pre-activations",
+    ),
 ]
 
 
-@pytest.mark.parametrize("name, answer", [(n, f) for n, fs in RIGHT.items() for f in (get(n).library, *fs)],
-                         ids=lambda v: getattr(v, "__name__", v))
+@pytest.mark.parametrize(
+    "name, answer",
+    [(n, f) for n, fs in RIGHT.items() for f in (get(n).library, *fs)],
+    ids=lambda v: getattr(v, "__name__", v),
+)
 def test_right_answers_pass(name, answer):
     score, verdict, _ = evaluate(get(name), answer)
     assert score == get(name).points, (verdict.message, verdict.hint, verdict.expected, verdict.came)
@@ -247,5 +287,9 @@ def test_texts_are_whole_and_the_cases_depend_on_the_seed(name):
     assert len(exercise.hints) == 3 and len(exercise.insight) > 20 and "def " in exercise.solution()
     one, other = exercise.cases(0), exercise.cases(1)
     assert all(a.note == b.note for a, b in zip(one, other, strict=True))
-    assert any((a.data[k] != b.data[k]).any() for a, b in zip(one, other, strict=True) for k in a.data
-               if isinstance(a.data[k], np.ndarray))
+    assert any(
+        (a.data[k] != b.data[k]).any()
+        for a, b in zip(one, other, strict=True)
+        for k in a.data
+        if isinstance(a.data[k], np.ndarray)
+    )

@@ -1,4 +1,5 @@
 """Lecture 07 on its own: its parts, its numbers against the library, its demos, and the empty notebook."""
+
 import re
 
 import numpy as np
@@ -18,7 +19,10 @@ def notebook():
 
 def test_seven_sections_in_order_and_the_opening_adds_up(notebook):
     text = prose(notebook)
-    assert re.findall(r"^## (\d+) · ", text, re.M) == [str(k) for k in range(1, 8)] and "To be filled" not in text
+    assert (
+        re.findall(r"^## (\d+) · ", text, re.M) == [str(k) for k in range(1, 8)]
+        and "To be filled" not in text
+    )
     catalog = exercises.catalog().query("lecture == '07'")
     assert len(catalog) == 6 and f"{catalog.minutes.sum()} for the six exercises" in text
     for part in re.split(r"^## (?=\d)", text, flags=re.M)[1:]:
@@ -30,6 +34,7 @@ def test_the_exercises_come_in_the_order_of_their_numbers(notebook):
 
 
 # ------------------------------------------------------------------------------- what sections 1 to 3 and 7 say
+
 
 def test_tanh_layers_fit_first_and_compress_then():
     phases = plane.phases("tanh")
@@ -52,7 +57,9 @@ def test_relu_layers_do_not_until_the_ruler_is_changed():
 def test_the_number_of_bins_changes_the_verdict():
     tanh, found = plane.train("tanh"), {}
     for bins in (5, 100, 1_000_000):
-        found[bins] = information.interval((plane.look(tanh, -1, bins)[0] - plane.look(tanh, 0, bins)[0])[:, 3])
+        found[bins] = information.interval(
+            (plane.look(tanh, -1, bins)[0] - plane.look(tanh, 0, bins)[0])[:, 3]
+        )
     assert found[5][0] - found[5][1] > 0 > found[100][0] + found[100][1] and abs(found[1_000_000][0]) < 0.01
     assert plane.exact(tanh, -1) == pytest.approx(12), "every input keeps an output of its own"
 
@@ -88,11 +95,12 @@ def test_the_claims_of_sections_1_to_3_and_7_and_which_do_not_hold(notebook):
 
 # --------------------------------------------------------------------------------------------------- the demos
 
+
 def test_the_planes_points_are_the_librarys():
     thing = lecture07.Plane("ReLU", 17, 30)
     step = thing.run.steps[thing.moment]
     assert abs(step * plane.BATCH / plane.TRAINED - 30) < 3
-    expected = plane.look(thing.run, thing.moment, 17)[:, :lecture07.SHOWN].mean(1)
+    expected = plane.look(thing.run, thing.moment, 17)[:, : lecture07.SHOWN].mean(1)
     assert np.allclose(lecture07._point("ReLU", 17, thing.moment), expected)
     thing.step(len(thing.run.steps))
     assert thing.run.steps[thing.moment] == step, "from the last moment it goes on with the first"

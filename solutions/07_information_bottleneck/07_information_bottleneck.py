@@ -50,11 +50,13 @@ from xaikit.source import show_source
 # where $H(X|Y)=H(X,Y)-H(Y)$ is the entropy of $X$ that is left when $Y$ is known, and $0\log0=0$. The unit is
 # the **bit**: a fair coin has one. (With the natural logarithm the unit is the nat.) Two small tables, the
 # weather across and whether somebody carries an umbrella downwards: one person looks out of the window, the
-# other does not.
+# other does not. ($X$ is the umbrella, $Y$ the weather.)
 
 # %%
-looks = torch.tensor([[0.40, 0.05], [0.10, 0.45]], dtype=torch.float64)  # rows: none, umbrella; columns: dry, rain
-blind = looks.sum(1, keepdim=True) * looks.sum(0, keepdim=True)  # the same margins, and nothing else in common
+# rows: no umbrella, umbrella; columns: dry, rain
+looks = torch.tensor([[0.40, 0.05], [0.10, 0.45]], dtype=torch.float64)
+# the same margins, and nothing else in common
+blind = looks.sum(1, keepdim=True) * looks.sum(0, keepdim=True)
 pd.DataFrame(
     {
         who: {
@@ -81,6 +83,7 @@ pd.DataFrame(
 # %% nbgrader={"grade": false, "grade_id": "answer-7.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def table_information(joint):
     """H(X) and I(X;Y) in bits.  joint (K, L), rows x → two numbers"""
+
     ### BEGIN SOLUTION
     def entropy(p):
         return -torch.special.xlogy(p, p).sum() / np.log(2)
@@ -174,6 +177,7 @@ for attempt in (
 # %% nbgrader={"grade": false, "grade_id": "answer-7.2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def binned_information(h, y, bins, low, high):
     """I(X;T) and I(T;Y) in bits.  h (N, D), y (N,) → two numbers"""
+
     ### BEGIN SOLUTION
     def entropy(states):
         counts = torch.unique(states, dim=0, return_counts=True)[1].double()
@@ -217,23 +221,42 @@ pd.DataFrame(
 # %%
 mean = found.mean(2)
 _, axes = plot.subplots(1, 2, size=(9.6, 3.6))
-plot.curves({n: (mean[:, 0, k], mean[:, 1, k]) for k, n in enumerate(plane.LAYERS)}, ax=axes[0],
-            xlabel="I(X;T), bits", ylabel="I(T;Y), bits", title="the information plane, tanh, 30 bins")
-lines = {f"{n}, {name}": found[:, which, :, k].mean(1) / (12 if which == 0 else 1)
-         for k, n in ((3, "layer 4"), (4, "layer 5")) for which, name in ((0, "I(X;T) / 12"), (1, "I(T;Y)"))}
-plot.curves(lines, x=np.maximum(steps, 1), ax=axes[1], xlabel="step", ylabel="share of what there is",
-            title="two layers over time", log="x")
+plot.curves(
+    {n: (mean[:, 0, k], mean[:, 1, k]) for k, n in enumerate(plane.LAYERS)},
+    ax=axes[0],
+    xlabel="I(X;T), bits",
+    ylabel="I(T;Y), bits",
+    title="the information plane, tanh, 30 bins",
+)
+lines = {
+    f"{n}, {name}": found[:, which, :, k].mean(1) / (12 if which == 0 else 1)
+    for k, n in ((3, "layer 4"), (4, "layer 5"))
+    for which, name in ((0, "I(X;T) / 12"), (1, "I(T;Y)"))
+}
+plot.curves(
+    lines,
+    x=np.maximum(steps, 1),
+    ax=axes[1],
+    xlabel="step",
+    ylabel="share of what there is",
+    title="two layers over time",
+    log="x",
+)
 plot.describe(
     axes[0],
-    "Left, a path for each layer in the information plane: layers 1 to 3 stay at the right, layers 4, 5 and 6 rise "
-    "and then bend to the left. Right, over steps: the information on the label of layers 4 and 5 rises to nearly "
+    "Left, a path for each layer in the information plane: layers 1 to 3 stay at the right, layers 4, 5 and "
+    "6 rise "
+    "and then bend to the left. Right, over steps: the information on the label of layers 4 and 5 rises to "
+    "nearly "
     "1; then the information on the input of layer 5 falls to about a half.",
 )
 
 # %%
 both = {name: information.interval(v) for name, v in plane.phases("tanh").items() if "peak" not in name}
-table = pd.DataFrame({name: [f"{m:+.2f} ± {i:.2f}" for m, i in zip(*v, strict=True)] for name, v in both.items()},
-                     index=plane.LAYERS[:5])
+table = pd.DataFrame(
+    {name: [f"{m:+.2f} ± {i:.2f}" for m, i in zip(*v, strict=True)] for name, v in both.items()},
+    index=plane.LAYERS[:5],
+)
 down = (plane.phases("tanh")["I(X;T) after"] < 0).sum(0)
 table.assign(**{"fell after, of 20": down})
 
@@ -258,11 +281,16 @@ table.assign(**{"fell after, of 20": down})
 # %%
 relu_steps, relu = plane.path("ReLU")
 mean = relu.mean(2)
-ax = plot.curves({n: (mean[:, 0, k], mean[:, 1, k]) for k, n in enumerate(plane.LAYERS)},
-                 xlabel="I(X;T), bits", ylabel="I(T;Y), bits", title="the information plane, ReLU, 100 bins")
+ax = plot.curves(
+    {n: (mean[:, 0, k], mean[:, 1, k]) for k, n in enumerate(plane.LAYERS)},
+    xlabel="I(X;T), bits",
+    ylabel="I(T;Y), bits",
+    title="the information plane, ReLU, 100 bins",
+)
 plot.describe(
     ax,
-    "The information plane of the ReLU networks: the paths of all hidden layers rise from lower left to upper right "
+    "The information plane of the ReLU networks: the paths of all hidden layers rise from lower left to "
+    "upper right "
     "and none of them turns left; only the output, layer 6, does.",
 )
 
@@ -305,9 +333,13 @@ for activation in plane.ACTIVATIONS:
             n: f"{m[k]:+.2f} ± {i[k]:.2f}" for k, n in enumerate(plane.LAYERS[:5]) if k >= 2
         }
     exact = plane.exact(of, -1) - plane.exact(of, 0)
-    verdicts[activation, "each number"] = {n: f"{exact[:, k].mean():+.2f}" for k, n in enumerate(plane.LAYERS[:5]) if k >= 2}
-    print(f"{activation}: with each float32 a bin of its own, I(X;T) of layers 1 to 5 after training is",
-          plane.exact(of, -1).mean(0).round(2))
+    verdicts[activation, "each number"] = {
+        n: f"{exact[:, k].mean():+.2f}" for k, n in enumerate(plane.LAYERS[:5]) if k >= 2
+    }
+    print(
+        f"{activation}: with each float32 a bin of its own, I(X;T) of layers 1 to 5 after training is",
+        plane.exact(of, -1).mean(0).round(2),
+    )
 pd.DataFrame(verdicts).T.rename_axis(["", "bins"])
 
 # %% [markdown]
@@ -336,8 +368,9 @@ for activation in plane.ACTIVATIONS:
     for sigma in (0.01, 0.1, 0.5):
         before, after = plane.kernels(activation, sigma)
         m, i = information.interval(after - before)
-        rows[activation, sigma] = {f"before, {n}": before[:, k].mean().round(2) for k, n in ((3, "layer 4"), (4, "layer 5"))} | {
-            f"change, {n}": f"{m[k]:+.2f} ± {i[k]:.2f}" for k, n in ((3, "layer 4"), (4, "layer 5"))}
+        rows[activation, sigma] = {
+            f"before, {n}": before[:, k].mean().round(2) for k, n in ((3, "layer 4"), (4, "layer 5"))
+        } | {f"change, {n}": f"{m[k]:+.2f} ± {i[k]:.2f}" for k, n in ((3, "layer 4"), (4, "layer 5"))}
 pd.DataFrame(rows).T.rename_axis(["", "σ"])
 
 # %% [markdown]
@@ -358,6 +391,7 @@ pd.DataFrame(rows).T.rename_axis(["", "σ"])
 # %% nbgrader={"grade": false, "grade_id": "answer-7.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def processing(p):
     """I(X;Y) − I(X;Z) and I(X;Z|Y) in bits.  p (K, L, M) → two numbers"""
+
     ### BEGIN SOLUTION
     def entropy(p):
         return -torch.special.xlogy(p, p).sum() / np.log(2)
@@ -380,7 +414,9 @@ for activation, bins in plane.BINS.items():
     lost = own[:, :-1] - own[:, 1:]
     for k in range(4):
         rows[f"{activation}, layer {k + 1} → {k + 2}"] = {
-            "lost, mean": lost[:, k].mean(), "lost, least": lost[:, k].min(), "leaked, mean": leaks[:, k].mean(),
+            "lost, mean": lost[:, k].mean(),
+            "lost, least": lost[:, k].min(),
+            "leaked, mean": leaks[:, k].mean(),
             "more came out, of 20": int((lost[:, k] < 0).sum()),
         }
 pd.DataFrame(rows).T.round(3)
@@ -439,7 +475,9 @@ def gate_entropy(z):
     p = counts / len(gates)
     own = -(p * p.log2()).sum()
     opened = gates.double().mean(0)
-    apart = -(torch.special.xlogy(opened, opened) + torch.special.xlogy(1 - opened, 1 - opened)).sum() / np.log(2)
+    apart = -(
+        torch.special.xlogy(opened, opened) + torch.special.xlogy(1 - opened, 1 - opened)
+    ).sum() / np.log(2)
     return own, apart - own
     ### END SOLUTION
 
@@ -457,7 +495,8 @@ show_source(gates.bookkeeping)
 # %%
 books = gates.books()  # before and after training × (H, TC, C) × seeds × layers
 gap = np.abs(books[:, 0] + books[:, 1] - books[:, 2]).max()
-mine = [answer("7.6")(layer[0]) for layer in plane.train("ReLU").layers(-1)[:-1]]
+function = answer("7.6")
+mine = [function(layer[0]) for layer in plane.train("ReLU").layers(-1)[:-1]]
 print(f"largest |H + TC − C| over 20 networks, 5 layers, before and after training: {gap:.0e} bits")
 print("network 0, H by your function:", [round(float(v[0]), 3) for v in mine])
 print("network 0, H by the table:    ", books[-1, 0, 0].round(3).tolist())
@@ -466,17 +505,31 @@ print("network 0, H by the table:    ", books[-1, 0, 0].round(3).tolist())
 steps, told = gates.through_training()
 _, axes = plot.subplots(1, 3, size=(10.8, 3.2))
 for ax, k, name in zip(axes, range(3), ("H(Σ) = I(X;Σ)", "TC(Σ)", "I(Σ;Y)"), strict=True):
-    plot.curves({n: told[:, k, :, j].mean(1) for j, n in enumerate(plane.LAYERS[:5])}, x=np.maximum(steps, 1), ax=ax,
-                xlabel="step", ylabel="bits", title=name, log="x", legend=k == 2)
+    plot.curves(
+        {n: told[:, k, :, j].mean(1) for j, n in enumerate(plane.LAYERS[:5])},
+        x=np.maximum(steps, 1),
+        ax=ax,
+        xlabel="step",
+        ylabel="bits",
+        title=name,
+        log="x",
+        legend=k == 2,
+    )
 plot.describe(
     axes[0],
-    "Three panels over training steps with a line for each hidden layer. The entropy of the gates hardly changes, "
-    "largest in layer 1; the total correlation changes little; what the gates know of the label rises in all layers, "
+    "Three panels over training steps with a line for each hidden layer. The entropy of the gates hardly "
+    "changes, "
+    "largest in layer 1; the total correlation changes little; what the gates know of the label rises in "
+    "all layers, "
     "most in layer 5.",
 )
-change = {name: information.interval(told[-1, k] - told[0, k]) for k, name in enumerate(("H(Σ)", "TC(Σ)", "I(Σ;Y)"))}
-pd.DataFrame({name: [f"{m:+.2f} ± {i:.2f}" for m, i in zip(*v, strict=True)] for name, v in change.items()},
-             index=plane.LAYERS[:5]).rename_axis("change in training")
+change = {
+    name: information.interval(told[-1, k] - told[0, k]) for k, name in enumerate(("H(Σ)", "TC(Σ)", "I(Σ;Y)"))
+}
+pd.DataFrame(
+    {name: [f"{m:+.2f} ± {i:.2f}" for m, i in zip(*v, strict=True)] for name, v in change.items()},
+    index=plane.LAYERS[:5],
+).rename_axis("change in training")
 
 # %% [markdown]
 # **What to see.** The entropy of the gates changes by less than half a bit in every layer: it falls a little in
@@ -503,9 +556,15 @@ study, rows = gates.study(), {}
 for strength in gates.STRENGTHS:
     at = [i for i, s in enumerate(study.settings) if s["strength"] == strength]
     last = {name: v[-1, at].double().numpy() for name, v in study.measured.items()}
-    columns = {"H, layer 1 (bits)": last["H"][:, 0], "H, layer 2": last["H"][:, 1], "train loss": last["train"],
-               "test loss": last["test"], "gap": gates.gap_at(strength), "gap at train loss 1": gates.gap_at(strength, 1.0),
-               "test error": last["error"]}
+    columns = {
+        "H, layer 1 (bits)": last["H"][:, 0],
+        "H, layer 2": last["H"][:, 1],
+        "train loss": last["train"],
+        "test loss": last["test"],
+        "gap": gates.gap_at(strength),
+        "gap at train loss 1": gates.gap_at(strength, 1.0),
+        "test error": last["error"],
+    }
     rows[strength] = {n: "{:.2f} ± {:.2f}".format(*information.interval(v)) for n, v in columns.items()}
 pd.DataFrame(rows).T.rename_axis("strength")
 
@@ -515,12 +574,18 @@ for strength in gates.STRENGTHS:
     at = [i for i, s in enumerate(study.settings) if s["strength"] == strength]
     train, test = (study.measured[k][1:, at].mean(1).numpy() for k in ("train", "test"))
     lines[f"strength {strength:g}"] = (train, test - train)
-ax = plot.curves(lines, xlabel="training loss, nats (training goes from right to left)", ylabel="test − training loss, nats",
-                 title="the gap, at the same training loss")
+ax = plot.curves(
+    lines,
+    xlabel="training loss, nats (training goes from right to left)",
+    ylabel="test − training loss, nats",
+    title="the gap, at the same training loss",
+)
 plot.describe(
     ax,
-    "The gap between test and training loss against the training loss, a curve for each strength. All rise as the training "
-    "loss falls; the penalised curves end earlier, at a larger training loss and a smaller gap, and at equal training loss "
+    "The gap between test and training loss against the training loss, a curve for each strength. All rise "
+    "as the training "
+    "loss falls; the penalised curves end earlier, at a larger training loss and a smaller gap, and at "
+    "equal training loss "
     "lie above the unpenalised one.",
 )
 

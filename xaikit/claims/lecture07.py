@@ -1,4 +1,5 @@
 """Lecture 07: what was claimed of information in hidden layers and of ReLU gates, measured."""
+
 import functools
 
 import numpy as np
@@ -16,16 +17,20 @@ def _phases(activation, ruler="fixed"):
 
 
 def _said(values, layers=(3, 4, 5)):
-    """"+0.12 ± 0.03" for each of these hidden layers, from values (seeds, 5)."""
+    """ "+0.12 ± 0.03" for each of these hidden layers, from values (seeds, 5)."""
     from ..dynamics import information
 
     m, i = information.interval(values)
     return ", ".join(f"{m[k - 1]:+.2f} ± {i[k - 1]:.2f}" for k in layers)
 
 
-@claim("07", f"{_TISHBY}, section 2", "data-processing inequality: of the hidden layers, none knows more of the input than "
-                                      "the one before (holds: for all layers and networks, as binned)",
-       "I(X;T₁) ≥ I(X;T₂) ≥ …")
+@claim(
+    "07",
+    f"{_TISHBY}, section 2",
+    "data-processing inequality: of the hidden layers, none knows more of the input than "
+    "the one before (holds: for all layers and networks, as binned)",
+    "I(X;T₁) ≥ I(X;T₂) ≥ …",
+)
 def _processing():
     from ..dynamics import plane
 
@@ -37,8 +42,13 @@ def _processing():
     return f"largest rise from a hidden layer to the next, in binned bits: {text}", max(rises.values()) <= 0
 
 
-@claim("07", f"{_TISHBY}, figures 2 and 3", "fitting: the upper layers first learn the label (holds: interval of the rise of "
-                                            "I(T;Y) above 0 in layers 4 and 5)", "I(T;Y) rises to nearly 1 bit")
+@claim(
+    "07",
+    f"{_TISHBY}, figures 2 and 3",
+    "fitting: the upper layers first learn the label (holds: interval of the rise of "
+    "I(T;Y) above 0 in layers 4 and 5)",
+    "I(T;Y) rises to nearly 1 bit",
+)
 def _fits():
     rise = _phases("tanh")["I(T;Y) until"]
     from ..dynamics import information
@@ -47,8 +57,13 @@ def _fits():
     return f"tanh, 20 seeds, layers 4, 5: {_said(rise, (4, 5))} bits", bool((m - i)[3:].min() > 0)
 
 
-@claim("07", f"{_TISHBY}, figures 3 and 4", "then compression: I(X;T) falls (holds: after the fit, intervals below 0 in layers "
-                                            "3, 4 and 5; 30 bins from −1 to 1)", "all upper layers, most of the time")
+@claim(
+    "07",
+    f"{_TISHBY}, figures 3 and 4",
+    "then compression: I(X;T) falls (holds: after the fit, intervals below 0 in layers "
+    "3, 4 and 5; 30 bins from −1 to 1)",
+    "all upper layers, most of the time",
+)
 def _compresses():
     from ..dynamics import information
 
@@ -57,8 +72,13 @@ def _compresses():
     return f"tanh, 20 seeds, layers 3, 4, 5: {_said(after)} bits", bool((m + i)[2:].max() < 0)
 
 
-@claim("07", f"{_SAXE}, figure 1", "ReLU networks do not compress (holds: no interval of the change after the fit lies below "
-                                   "0; bins fixed over training)", "no compression")
+@claim(
+    "07",
+    f"{_SAXE}, figure 1",
+    "ReLU networks do not compress (holds: no interval of the change after the fit lies below "
+    "0; bins fixed over training)",
+    "no compression",
+)
 def _relu():
     from ..dynamics import information
 
@@ -67,7 +87,12 @@ def _relu():
     return f"ReLU, 20 seeds, layers 3, 4, 5: {_said(after)} bits", bool((m + i).min() >= 0)
 
 
-@claim("07", "here, no source", "the ruler decides: bins chosen anew at each moment make ReLU layers compress", "–")
+@claim(
+    "07",
+    "here, no source",
+    "the ruler decides: bins chosen anew at each moment make ReLU layers compress",
+    "–",
+)
 def _snapshot():
     from ..dynamics import information
 
@@ -76,9 +101,13 @@ def _snapshot():
     return f"the same ReLU networks, layers 3, 4, 5: {_said(after)} bits", bool((m + i)[2:].max() < 0)
 
 
-@claim("07", f"{_SAXE}, section 2", "the number of bins decides (holds: tanh layer 4 gains with 5 bins, loses with 100, and "
-                                    "loses less than a hundredth of a bit with a million)",
-       "I(X;T) of a deterministic network is H(X); the rest is the noise or binning assumed")
+@claim(
+    "07",
+    f"{_SAXE}, section 2",
+    "the number of bins decides (holds: tanh layer 4 gains with 5 bins, loses with 100, and "
+    "loses less than a hundredth of a bit with a million)",
+    "I(X;T) of a deterministic network is H(X); the rest is the noise or binning assumed",
+)
 def _bins():
     from ..dynamics import information, plane
 
@@ -87,11 +116,17 @@ def _bins():
         found[bins] = information.interval((plane.look(run, -1, bins)[0] - plane.look(run, 0, bins)[0])[:, 3])
     text = ", ".join(f"{bins:,} bins {m:+.2f} ± {i:.2f}" for bins, (m, i) in found.items())
     return f"tanh, layer 4: {text} bits", bool(
-        found[5][0] > found[5][1] and found[100][0] < -found[100][1] and abs(found[1_000_000][0]) < 0.01)
+        found[5][0] > found[5][1] and found[100][0] < -found[100][1] and abs(found[1_000_000][0]) < 0.01
+    )
 
 
-@claim("07", f"{_SAXE}, appendix", "a kernel estimate in place of bins gives the same verdict (holds: σ = 0.01, layer 5 falls "
-                                   "for tanh, interval below 0, and not for ReLU)", "tanh compresses, ReLU does not")
+@claim(
+    "07",
+    f"{_SAXE}, appendix",
+    "a kernel estimate in place of bins gives the same verdict (holds: σ = 0.01, layer 5 falls "
+    "for tanh, interval below 0, and not for ReLU)",
+    "tanh compresses, ReLU does not",
+)
 def _kernel():
     from ..dynamics import information, plane
 
@@ -104,7 +139,12 @@ def _kernel():
     return f"layer 5, eight seeds, {text} bits", bool(tanh + a < 0 <= relu + b)
 
 
-@claim("07", f"{_REN}, entanglement", "H(Σ) + TC(Σ) = C for the gates of a layer (holds: to 1e-6 bits, over all states)", "exact")
+@claim(
+    "07",
+    f"{_REN}, entanglement",
+    "H(Σ) + TC(Σ) = C for the gates of a layer (holds: to 1e-6 bits, over all states)",
+    "exact",
+)
 def _books():
     from ..dynamics import gates
 
@@ -120,15 +160,28 @@ def _gaps(level=None):
     text = ", ".join("{:g}: {:.2f} ± {:.2f}".format(s, *information.interval(v)) for s, v in found.items())
     first, *_, last = found.values()  # seeds are pairs: the same weights to begin with, the same batches
     m, i = information.interval(last - first)
-    return f"test − train loss by strength, six seeds, {text}; strongest − none {m:+.2f} ± {i:.2f} nats", bool(m + i < 0)
+    return (
+        f"test − train loss by strength, six seeds, {text}; strongest − none {m:+.2f} ± {i:.2f} nats",
+        bool(m + i < 0),
+    )
 
 
-@claim("07", f"{_REN}, loss", "a penalty on the gates' entropy reduces the gap between training and test loss (holds: "
-                              "interval of the paired difference below 0, at the end of training)", "reduces the gap")
+@claim(
+    "07",
+    f"{_REN}, loss",
+    "a penalty on the gates' entropy reduces the gap between training and test loss (holds: "
+    "interval of the paired difference below 0, at the end of training)",
+    "reduces the gap",
+)
 def _penalty():
     return _gaps()
 
 
-@claim("07", f"{_REN}, loss", "the same, where the networks have learned equally much (training loss 1)", "not measured")
+@claim(
+    "07",
+    f"{_REN}, loss",
+    "the same, where the networks have learned equally much (training loss 1)",
+    "not measured",
+)
 def _equally():
     return _gaps(1.0)

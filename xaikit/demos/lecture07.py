@@ -1,4 +1,5 @@
 """Lecture 07's demos: a noisy channel, the verdict of the bins, and the information plane in motion."""
+
 import functools
 
 import numpy as np
@@ -18,7 +19,8 @@ def _joint(one, flip):
 
 
 def channel(one, flip, again):
-    """X → Y → Z: a bit through one noisy channel and then through a second; its table, and I against the first's noise."""
+    """X → Y → Z: a bit through one noisy channel and then through a second; its table, and I against the
+    first's noise."""
     joint = _joint(one, flip)
     after = information.through(joint, [[1 - again, again], [again, 1 - again]]).numpy()
     board = Canvas(900, 400)
@@ -37,12 +39,24 @@ def channel(one, flip, again):
         board.text(60, 254 + 36 * k, name, 12, bold=True, anchor="lm")
         board.rectangle(124, 244 + 36 * k, 230 * max(value, 0), 20, plot.COLORS[k])
         board.text(132 + 230 * max(value, 0), 254 + 36 * k, f"{abs(value):.3f} bits", 11.5, anchor="lm")
-    chart = Chart(board, (520, 60, 330, 250), (0, 1), (0, 1), "probability that the first channel flips the bit", "bits",
-                  (0, 0.25, 0.5, 0.75, 1), (0, 0.25, 0.5, 0.75, 1))
+    chart = Chart(
+        board,
+        (520, 60, 330, 250),
+        (0, 1),
+        (0, 1),
+        "probability that the first channel flips the bit",
+        "bits",
+        (0, 0.25, 0.5, 0.75, 1),
+        (0, 0.25, 0.5, 0.75, 1),
+    )
     flips = np.linspace(0, 1, 81)
     first = [information.mutual_information(_joint(one, f)) for f in flips]
-    second = [information.mutual_information(information.through(_joint(one, f), [[1 - again, again], [again, 1 - again]]))
-              for f in flips]
+    second = [
+        information.mutual_information(
+            information.through(_joint(one, f), [[1 - again, again], [again, 1 - again]])
+        )
+        for f in flips
+    ]
     chart.lines((flips, first, plot.COLORS[1], 2), (flips, second, plot.COLORS[2], 2, 7))
     chart.dot(flip, known[0], plot.COLORS[1])
     chart.dot(flip, known[1], plot.COLORS[2])
@@ -63,19 +77,24 @@ RULERS = (2, 3, 5, 8, 12, 20, 30, 50, 80, 150, 300, 1000, 10_000)
 
 
 def verdict(activation, bins):
-    """Does each hidden layer compress? The change of I(X;T) over training for every number of bins, one marked."""
+    """Does each hidden layer compress? The change of I(X;T) over training for every number of bins, one
+    marked."""
     board = Canvas(900, 400)
     counts = sorted({*RULERS, bins})
     changes = np.stack([_change(activation, count).mean(0)[:HIDDEN] for count in counts])
     span = np.abs(changes).max() * 1.1
     ticks = [v for v in (-4, -2, 0, 2, 4) if abs(v) < span]
-    chart = Chart(board, (70, 50, 500, 290), (np.log10(2), 4), (-span, span), "bins per unit", "bits",
-                  (), ticks)
+    chart = Chart(
+        board, (70, 50, 500, 290), (np.log10(2), 4), (-span, span), "bins per unit", "bits", (), ticks
+    )
     for count in (2, 10, 100, 1000, 10_000):
         x, _ = chart.at(np.log10(count), 0)
         board.text(x, 347, f"{count:,}", 10, plot.MUTED, anchor="ma")
     across = np.log10(counts)
-    chart.lines(([across[0], 4], [0, 0], plot.MUTED, 1), *((across, changes[:, k], plot.COLORS[k], 2) for k in range(HIDDEN)))
+    chart.lines(
+        ([across[0], 4], [0, 0], plot.MUTED, 1),
+        *((across, changes[:, k], plot.COLORS[k], 2) for k in range(HIDDEN)),
+    )
     now = _change(activation, bins)
     for k in range(HIDDEN):
         chart.dot(np.log10(bins), now[:, k].mean(), plot.COLORS[k])
@@ -97,9 +116,11 @@ def _point(activation, bins, moment):
 
 
 class Plane:
-    """The information plane of four networks of one activation, moving on through the moments of their training.
+    """The information plane of four networks of one activation, moving on through the moments of their
+    training.
 
-    ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws every layer's path so far.
+    ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws every layer's path
+    so far.
     """
 
     def __init__(self, activation="tanh", bins=30, epoch=0):
@@ -116,12 +137,16 @@ class Plane:
         board = _furniture().copy()
         chart = Chart(board, *_AXES)
         lines = [(points[:, 0, k], points[:, 1, k], plot.COLORS[k], 1.5) for k in range(len(plane.LAYERS))]
-        lines.append((points[-1, 0], points[-1, 1], plot.MUTED, 0.7))  # the layers at this moment, in their order
+        lines.append(
+            (points[-1, 0], points[-1, 1], plot.MUTED, 0.7)
+        )  # the layers at this moment, in their order
         if len(upto) > 1:
             chart.lines(*lines)
         for k in range(len(plane.LAYERS)):
             chart.dot(points[-1, 0, k], points[-1, 1, k], plot.COLORS[k])
-            chart.text(points[-1, 0, k], points[-1, 1, k], f"{k + 1}", 9, 7, size=11, color=plot.COLORS[k], bold=True)
+            chart.text(
+                points[-1, 0, k], points[-1, 1, k], f"{k + 1}", 9, 7, size=11, color=plot.COLORS[k], bold=True
+            )
         for k, name in enumerate(plane.LAYERS):
             y = 92 + 34 * k
             board.text(640, y, name, 12, plot.COLORS[k], bold=True)
@@ -133,8 +158,15 @@ class Plane:
         return plot.jpeg(board.image, quality=72, subsampling=2)
 
 
-_AXES = ((60, 40, 520, 330), (0, 12.4), (0, 1.02), "I(X;T), bits", "I(T;Y), bits", (0, 2, 4, 6, 8, 10, 12),
-         (0, 0.2, 0.4, 0.6, 0.8, 1))
+_AXES = (
+    (60, 40, 520, 330),
+    (0, 12.4),
+    (0, 1.02),
+    "I(X;T), bits",
+    "I(T;Y), bits",
+    (0, 2, 4, 6, 8, 10, 12),
+    (0, 0.2, 0.4, 0.6, 0.8, 1),
+)
 
 
 @functools.cache
@@ -158,26 +190,56 @@ def compute(steps=0, **settings):
 
 def demos():
     last = int(plane.STEPS * plane.BATCH / plane.TRAINED)
-    live = {"activation": Toggle(tuple(plane.ACTIVATIONS), "tanh", label="activation"),
-            "bins": Slider(2, 1000, 30, label="bins", log=True),
-            "epoch": Slider(0, last, 0, label="epoch")}
+    live = {
+        "activation": Toggle(tuple(plane.ACTIVATIONS), "tanh", label="activation"),
+        "bins": Slider(2, 1000, 30, label="bins", log=True),
+        "epoch": Slider(0, last, 0, label="epoch"),
+    }
     return [
-        Demo("07", "07", "The information plane", compute, live,
-             "Each path is a layer: to the right, what it knows of the input, upwards, what it knows of the label. Press play, "
-             "or set the epoch; then change the bins, and see how much of the picture was the ruler's.",
-             "A plane with the information on the input across and on the label upwards. Six coloured paths, one for each "
-             "layer, rise as training goes on; for tanh those of the upper layers then turn left.",
-             make=Plane, preview=70, speed=Slider(1, 5, 1, label="speed")),
-        Demo("07/bins", "07", "Does it compress?", verdict,
-             {"activation": Toggle(tuple(plane.ACTIVATIONS), "tanh", label="activation"),
-              "bins": Slider(2, 10_000, 30, label="bins", log=True)},
-             "Below the line a layer's I(X;T) fell in training, above it rose. Move the ruler.",
-             "Five curves, one for each hidden layer, of the change of information over training against the number of bins; "
-             "with few bins some are above zero, with about a hundred below, and with very many at zero."),
-        Demo("07/channel", "07", "A noisy channel, and another", channel,
-             {"one": Slider(0.0, 1.0, 0.5, step=0.01, label="p(x = 1)"),
-              "flip": Slider(0.0, 1.0, 0.1, step=0.01, label="flip"),
-              "again": Slider(0.0, 1.0, 0.1, step=0.01, label="flip again")},
-             "A bit goes through two channels that flip it now and then. What is lost does not come back.",
-             "Two tables of probabilities, bars of the entropy and of the two mutual informations, and curves of these against "
-             "the noise of the first channel: highest at both ends, zero in the middle, the second below the first.")]
+        Demo(
+            "07",
+            "07",
+            "The information plane",
+            compute,
+            live,
+            "Each path is a layer: to the right, what it knows of the input, upwards, what it knows of the "
+            "label. Press play, "
+            "or set the epoch; then change the bins, and see how much of the picture was the ruler's.",
+            "A plane with the information on the input across and on the label upwards. Six coloured paths, "
+            "one for each "
+            "layer, rise as training goes on; for tanh those of the upper layers then turn left.",
+            make=Plane,
+            preview=70,
+            speed=Slider(1, 5, 1, label="speed"),
+        ),
+        Demo(
+            "07/bins",
+            "07",
+            "Does it compress?",
+            verdict,
+            {
+                "activation": Toggle(tuple(plane.ACTIVATIONS), "tanh", label="activation"),
+                "bins": Slider(2, 10_000, 30, label="bins", log=True),
+            },
+            "Below the line a layer's I(X;T) fell in training, above it rose. Move the ruler.",
+            "Five curves, one for each hidden layer, of the change of information over training against the "
+            "number of bins; "
+            "with few bins some are above zero, with about a hundred below, and with very many at zero.",
+        ),
+        Demo(
+            "07/channel",
+            "07",
+            "A noisy channel, and another",
+            channel,
+            {
+                "one": Slider(0.0, 1.0, 0.5, step=0.01, label="p(x = 1)"),
+                "flip": Slider(0.0, 1.0, 0.1, step=0.01, label="flip"),
+                "again": Slider(0.0, 1.0, 0.1, step=0.01, label="flip again"),
+            },
+            "A bit goes through two channels that flip it now and then. What is lost does not come back.",
+            "Two tables of probabilities, bars of the entropy and of the two mutual informations, and "
+            "curves of these against "
+            "the noise of the first channel: highest at both ends, zero in the middle, the second below the "
+            "first.",
+        ),
+    ]

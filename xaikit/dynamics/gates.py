@@ -1,8 +1,10 @@
 """The entropy of a network's gates: which ReLUs are open, how many bits that is, and a penalty on it.
 
-Ren, Li, Liu, Zhang 2021, *Towards Theoretical Analysis of Transformation Complexity of ReLU DNNs*: σ_l ∈ {0, 1}^D are the
-gates of layer l, 1 where the ReLU lets its input through.  In bits, but for the penalty, which is in nats as losses are.
+Ren, Li, Liu, Zhang 2021, *Towards Theoretical Analysis of Transformation Complexity of ReLU DNNs*: σ_l ∈ {0,
+1}^D are the gates of layer l, 1 where the ReLU lets its input through.  In bits, but for the penalty, which
+is in nats as losses are.
 """
+
 import functools
 import math
 
@@ -18,10 +20,14 @@ ENUMERABLE = 16  # gates whose 2^D states still make a table
 
 
 def states(gates):
-    """The table p(σ) of gates (N, D) of 0 and 1 over all 2^D states, state Σ_d σ_d 2^d; ValueError: empty, D > 16, no gates."""
+    """The table p(σ) of gates (N, D) of 0 and 1 over all 2^D states, state Σ_d σ_d 2^d; ValueError: empty, D
+    > 16, no gates."""
     gates = _checked(gates)
     if gates.shape[1] > ENUMERABLE:
-        raise ValueError(f"{gates.shape[1]} gates have 2^{gates.shape[1]} states: too many for a table, at most {ENUMERABLE}")
+        raise ValueError(
+            f"{gates.shape[1]} gates have 2^{gates.shape[1]} states: too many for a table, at most "
+            f"{ENUMERABLE}"
+        )
     codes = gates.long() @ (1 << torch.arange(gates.shape[1]))
     return torch.bincount(codes, minlength=1 << gates.shape[1]).double() / len(gates)
 
@@ -43,7 +49,8 @@ def bookkeeping(gates):
 
 
 def entropies(gates, y=None):
-    """Of many networks' gates (E, N, D), any D: arrays (E,) of H(Σ), TC(Σ) and with labels y (N,) I(Σ;Y), in bits.
+    """Of many networks' gates (E, N, D), any D: arrays (E,) of H(Σ), TC(Σ) and with labels y (N,) I(Σ;Y), in
+    bits.
 
     Given the input the gates are known, H(Σ|X) = 0: I(X;Σ) = H(Σ), and I(X;Σ;Y) = I(Σ;Y).
     """
@@ -51,16 +58,20 @@ def entropies(gates, y=None):
     own, told = information.discrete(gates, y)
     opened = gates.mean(1)
     rest = 1 - opened
-    apart = -(np.where(opened > 0, opened * np.log2(np.maximum(opened, 1e-300)), 0)
-              + np.where(rest > 0, rest * np.log2(np.maximum(rest, 1e-300)), 0)).sum(1)
+    apart = -(
+        np.where(opened > 0, opened * np.log2(np.maximum(opened, 1e-300)), 0)
+        + np.where(rest > 0, rest * np.log2(np.maximum(rest, 1e-300)), 0)
+    ).sum(1)
     return own, apart - own, told
 
 
 def complexity(z, flip=0.1):
-    """The penalty −E log q(σ) of one layer's pre-activations z (B, D), in nats, with gradients: an upper bound of H(Σ).
+    """The penalty −E log q(σ) of one layer's pre-activations z (B, D), in nats, with gradients: an upper
+    bound of H(Σ).
 
-    q is a kernel density over the batch: q(σ_i) = mean over j ≠ i of (1 − a)^(D − d_ij) a^(d_ij), a = ``flip``, with d_ij
-    the number of gates in which i and j differ (relaxed: an open gate is sigmoid(z)).  Cross-entropy is never below entropy.
+    q is a kernel density over the batch: q(σ_i) = mean over j ≠ i of (1 − a)^(D − d_ij) a^(d_ij), a =
+    ``flip``, with d_ij the number of gates in which i and j differ (relaxed: an open gate is sigmoid(z)). 
+    Cross-entropy is never below entropy.
     """
     if z.dim() != 2 or len(z) < 2:
         raise ValueError(f"pre-activations are (B, D) with two rows or more, these {tuple(z.shape)}")
@@ -102,13 +113,14 @@ class Gated(nn.Module):
 def penalised(out, y):
     """Cross-entropy + strength · Σ_l −E log q(σ_l), for an output of `Gated`; nats."""
     z = out[:, 10:-1]
-    first, second = z[:, :z.shape[1] // 2], z[:, z.shape[1] // 2:]
+    first, second = z[:, : z.shape[1] // 2], z[:, z.shape[1] // 2 :]
     return F.cross_entropy(out[:, :10], y) + out[0, -1] * (complexity(first) + complexity(second))
 
 
 @functools.cache
 def digits(count=200, wrong=0.2):
-    """Digits of 14 × 14 pixels, ``count`` to train on and 1,000 to test on, each (x (N, 196), labels (N,), true labels).
+    """Digits of 14 × 14 pixels, ``count`` to train on and 1,000 to test on, each (x (N, 196), labels (N,),
+    true labels).
 
     A share ``wrong`` of the labels is drawn anew at random, in both: something to be learned by heart.
     """
@@ -118,17 +130,23 @@ def digits(count=200, wrong=0.2):
     x = F.avg_pool2d(torch.cat([p.images for p in parts]), 2).flatten(1)
     true = torch.cat([p.labels for p in parts]).long()
     if not 0 < count < len(true):
-        raise ValueError(f"there are {len(true)} digits: {count} cannot be trained on, with some left to test on")
+        raise ValueError(
+            f"there are {len(true)} digits: {count} cannot be trained on, with some left to test on"
+        )
     generator = torch.Generator().manual_seed(0)
-    labels = torch.where(torch.rand(len(true), generator=generator) < wrong,
-                         torch.randint(10, true.shape, generator=generator), true)
+    labels = torch.where(
+        torch.rand(len(true), generator=generator) < wrong,
+        torch.randint(10, true.shape, generator=generator),
+        true,
+    )
     order = torch.randperm(len(true), generator=generator)
-    return [(x[rows], labels[rows], true[rows]) for rows in (order[:count], order[count:count + 1000])]
+    return [(x[rows], labels[rows], true[rows]) for rows in (order[:count], order[count : count + 1000])]
 
 
 @functools.cache
 def through_training():
-    """H(Σ), TC(Σ) and I(Σ;Y) of the hidden layers of `plane`'s ReLU networks: steps (T,), and (T, 3, E, 5) in bits.
+    """H(Σ), TC(Σ) and I(Σ;Y) of the hidden layers of `plane`'s ReLU networks: steps (T,), and (T, 3, E, 5) in
+    bits.
 
     Over all 4,096 inputs: the gates' whole distribution, and no estimate of it.
     """
@@ -139,7 +157,8 @@ def through_training():
 
 @functools.cache
 def books(moments=(0, -1)):
-    """H, TC and C, each by its own definition over all states, of every hidden layer and network: (M, 3, E, 5) in bits."""
+    """H, TC and C, each by its own definition over all states, of every hidden layer and network: (M, 3, E,
+    5) in bits."""
     run = plane.train("ReLU")
     found = [[[bookkeeping(own > 0) for own in h] for h in run.layers(t)[:-1]] for t in moments]
     return np.array(found).transpose(0, 3, 2, 1)
@@ -152,28 +171,47 @@ STRENGTHS = (0.0, 0.003, 0.01)
 def study(strengths=STRENGTHS, seeds=6, steps=400, width=16, every=40):
     """Networks with penalties of several strengths on the gates' entropy; a `train.many.Histories`.
 
-    Measured, (E,): ``train`` and ``test`` loss in nats (the cross-entropy alone), ``error`` on the test digits' true labels;
-    (E, 2), layer by layer, of the 1,000 test digits' gates: ``H``, ``TC`` and ``told`` = I(Σ;Y) with the true labels, in bits.
+    Measured, (E,): ``train`` and ``test`` loss in nats (the cross-entropy alone), ``error`` on the test
+    digits' true labels; (E, 2), layer by layer, of the 1,000 test digits' gates: ``H``, ``TC`` and ``told`` =
+    I(Σ;Y) with the true labels, in bits.
     """
     (x, y, _), (xt, yt, true) = digits()
 
     def measure(now):
         seen, new = now.forward(x), now.forward(xt)
-        losses = [F.cross_entropy(out[..., :10].mT, labels.expand(len(out), -1), reduction="none").mean(1)
-                  for out, labels in ((seen, y), (new, yt))]
+        losses = [
+            F.cross_entropy(out[..., :10].mT, labels.expand(len(out), -1), reduction="none").mean(1)
+            for out, labels in ((seen, y), (new, yt))
+        ]
         opened = (new[..., 10:-1] > 0).unflatten(2, (2, -1))
         own = [entropies(opened[:, :, layer], true) for layer in range(2)]
-        return {"train": losses[0], "test": losses[1], "error": (new[..., :10].argmax(-1) != true).float().mean(1),
-                **{name: torch.tensor(np.stack([o[k] for o in own], 1)) for k, name in enumerate(("H", "TC", "told"))}}
+        return {
+            "train": losses[0],
+            "test": losses[1],
+            "error": (new[..., :10].argmax(-1) != true).float().mean(1),
+            **{
+                name: torch.tensor(np.stack([o[k] for o in own], 1))
+                for k, name in enumerate(("H", "TC", "told"))
+            },
+        }
 
-    return many.fit_many(lambda s: Gated(width, s["strength"]), (x, y), [{"strength": s, "lr": 3e-3} for s in strengths],
-                         range(seeds), steps=steps, batch_size=64, loss=penalised, measure=measure, every=every,
-                         progress=False)
+    return many.fit_many(
+        lambda s: Gated(width, s["strength"]),
+        (x, y),
+        [{"strength": s, "lr": 3e-3} for s in strengths],
+        range(seeds),
+        steps=steps,
+        batch_size=64,
+        loss=penalised,
+        measure=measure,
+        every=every,
+        progress=False,
+    )
 
 
 def gap_at(strength, level=None):
-    """Test minus train loss of each seed (E,) at that strength: at the end, or where its training loss first fell to ``level``
-    (between two measurements: linear in the training loss; NaN where it never did)."""
+    """Test minus train loss of each seed (E,) at that strength: at the end, or where its training loss first
+    fell to ``level`` (between two measurements: linear in the training loss; NaN where it never did)."""
     histories = study()
     chosen = [i for i, s in enumerate(histories.settings) if s["strength"] == strength]
     if not chosen:

@@ -1,8 +1,10 @@
-"""The information plane: the networks of Shwartz-Ziv and Tishby 2017, twenty at once, and what their layers know.
+"""The information plane: the networks of Shwartz-Ziv and Tishby 2017, twenty at once, and what their layers
+know.
 
-Every twelve-bit input occurs once, so that the 4,096 inputs are the whole distribution and not a sample of it: what is
-estimated here by bins has no sampling error, and what it depends on is the bins alone.
+Every twelve-bit input occurs once, so that the 4,096 inputs are the whole distribution and not a sample of
+it: what is estimated here by bins has no sampling error, and what it depends on is the bins alone.
 """
+
 import functools
 from dataclasses import dataclass
 
@@ -24,21 +26,25 @@ BINS = {"tanh": 30, "ReLU": 100}  # as in Shwartz-Ziv and Tishby 2017 and in Sax
 def twelve_bits(seed=0):
     """All inputs x (4096, 12) of −1 and 1, and labels y (4096,) of 0 and 1, half of each.
 
-    After Shwartz-Ziv and Tishby: the bits say which of twelve points on a sphere are there, and the label depends on what
-    a rotation leaves as it is: here on the power of the pattern's first two degrees, m·m − ½ Σ q².
+    After Shwartz-Ziv and Tishby: the bits say which of twelve points on a sphere are there, and the label
+    depends on what a rotation leaves as it is: here on the power of the pattern's first two degrees, m·m − ½
+    Σ q².
     """
     x = ((torch.arange(4096)[:, None] >> torch.arange(12)) & 1).float() * 2 - 1
     points = torch.randn(12, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     points = points / points.norm(dim=1, keepdim=True)
     there = (x.double() + 1) / 2
     first = there @ points
-    second = torch.einsum("ni,ia,ib->nab", there, points, points) - there.sum(1)[:, None, None] * torch.eye(3) / 3
+    second = (
+        torch.einsum("ni,ia,ib->nab", there, points, points) - there.sum(1)[:, None, None] * torch.eye(3) / 3
+    )
     score = first.square().sum(1) - 0.5 * second.square().sum((1, 2))
     return x, (score > score.median()).long()
 
 
 def network(activation):
-    """12 – 10 – 7 – 5 – 4 – 3 – 2 with this activation; weights normal with variance 1 / inputs (ReLU: 2 / inputs)."""
+    """12 – 10 – 7 – 5 – 4 – 3 – 2 with this activation; weights normal with variance 1 / inputs (ReLU: 2 /
+    inputs)."""
     layers = []
     for a, b in zip(SIZES, SIZES[1:], strict=False):
         layers += [nn.Linear(a, b), ACTIVATIONS[activation]()]
@@ -50,9 +56,9 @@ def network(activation):
 
 @dataclass(frozen=True)
 class Run:
-    """What was trained.  ``steps`` (T,): when was looked; ``parameters``: name → (T, E, …); ``coarse``: every fourth moment
-    and the last; at those, ``accuracy`` (…, E, 2) on the inputs trained on and on the others, and ``high``: for each layer
-    (E, 1, 1) its largest output at any of them."""
+    """What was trained.  ``steps`` (T,): when was looked; ``parameters``: name → (T, E, …); ``coarse``: every
+    fourth moment and the last; at those, ``accuracy`` (…, E, 2) on the inputs trained on and on the others,
+    and ``high``: for each layer (E, 1, 1) its largest output at any of them."""
 
     activation: str
     steps: np.ndarray
@@ -63,11 +69,14 @@ class Run:
 
     def layers(self, moment, seeds=slice(None)):
         """The outputs of every layer for all 4,096 inputs at steps[moment], (E, 4096, width) each."""
-        return layers(self.activation, {k: v[moment, seeds] for k, v in self.parameters.items()}, twelve_bits()[0])
+        return layers(
+            self.activation, {k: v[moment, seeds] for k, v in self.parameters.items()}, twelve_bits()[0]
+        )
 
 
 def layers(activation, parameters, x):
-    """The outputs T₁ … T₆ of every layer, (E, N, width) each, the last as probabilities; parameters: name → (E, …)."""
+    """The outputs T₁ … T₆ of every layer, (E, N, width) each, the last as probabilities; parameters: name →
+    (E, …)."""
     said, h = [], x.expand(len(parameters["0.weight"]), *x.shape[-2:])
     for k in range(0, 2 * len(SIZES) - 2, 2):
         h = torch.baddbmm(parameters[f"{k}.bias"][:, None], h, parameters[f"{k}.weight"].mT)
@@ -83,9 +92,11 @@ def moments(steps=STEPS, count=90):
 
 @functools.cache
 def train(activation, seeds=SEEDS, steps=STEPS, lr=RATE):
-    """Train ``seeds`` such networks at once with Adam on batches of 256, each on its own four fifths of the inputs; a `Run`.
+    """Train ``seeds`` such networks at once with Adam on batches of 256, each on its own four fifths of the
+    inputs; a `Run`.
 
-    Plain stacked matrices: for layers as narrow as these, half the time of ``train.many.fit_many``, which can do more.
+    Plain stacked matrices: for layers as narrow as these, half the time of ``train.many.fit_many``, which can
+    do more.
     """
     x, y = twelve_bits()
     drawn, orders = [], []
@@ -103,7 +114,10 @@ def train(activation, seeds=SEEDS, steps=STEPS, lr=RATE):
                 kept.append({k: p.detach().clone() for k, p in parameters.items()})
             rows = orders[:, :TRAINED].gather(1, torch.randint(TRAINED, (seeds, BATCH), generator=generator))
             said = layers(activation, parameters, x[rows])[-1]
-            loss = F.nll_loss(said.clamp_min(1e-12).log().flatten(0, 1), y[rows].flatten(), reduction="sum") / BATCH
+            loss = (
+                F.nll_loss(said.clamp_min(1e-12).log().flatten(0, 1), y[rows].flatten(), reduction="sum")
+                / BATCH
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -113,13 +127,16 @@ def train(activation, seeds=SEEDS, steps=STEPS, lr=RATE):
         said = layers(activation, {k: v[t] for k, v in parameters.items()}, x)
         right = (said[-1].argmax(-1) == y).float().gather(1, orders)
         accuracy.append(torch.stack([right[:, :TRAINED].mean(1), right[:, TRAINED:].mean(1)], 1).numpy())
-        high = [torch.maximum(h.amax((1, 2), keepdim=True), torch.as_tensor(top)) for h, top in zip(said, high, strict=True)]
+        high = [
+            torch.maximum(h.amax((1, 2), keepdim=True), torch.as_tensor(top))
+            for h, top in zip(said, high, strict=True)
+        ]
     return Run(activation, np.array(when), parameters, coarse, np.stack(accuracy), high)
 
 
 def ends(run, said, layer, ruler="fixed"):
-    """Where a layer's bins begin and end.  tanh: −1 and 1, the last layer 0 and 1; ReLU: 0 and its largest output, of all
-    of training ("fixed") or of the moment itself ("snapshot")."""
+    """Where a layer's bins begin and end.  tanh: −1 and 1, the last layer 0 and 1; ReLU: 0 and its largest
+    output, of all of training ("fixed") or of the moment itself ("snapshot")."""
     if layer == len(SIZES) - 2:  # probabilities
         return 0.0, 1.0
     if ruler == "snapshot":
@@ -141,9 +158,12 @@ def look(run, moment, bins, ruler="fixed", seeds=slice(None)):
 
 @functools.cache
 def path(activation, bins=None, ruler="fixed"):
-    """Every fourth moment of training of all seeds: steps (T,) and I(X;T), I(T;Y) as (T, 2, E, 6), in bits."""
+    """Every fourth moment of training of all seeds: steps (T,) and I(X;T), I(T;Y) as (T, 2, E, 6), in
+    bits."""
     run = train(activation)
-    return run.steps[run.coarse], np.stack([look(run, t, bins or BINS[activation], ruler) for t in run.coarse])
+    return run.steps[run.coarse], np.stack(
+        [look(run, t, bins or BINS[activation], ruler) for t in run.coarse]
+    )
 
 
 def fitted(told):
@@ -152,31 +172,47 @@ def fitted(told):
 
 
 def phases(activation, bins=None, ruler="fixed"):
-    """For each seed and hidden layer (E, 5), in bits: how I(T;Y) and I(X;T) changed until `fitted` and after it, the change
-    of I(X;T) from first to last moment, and, a biased measure, from its highest to the last.  A dict."""
+    """For each seed and hidden layer (E, 5), in bits: how I(T;Y) and I(X;T) changed until `fitted` and after
+    it, the change of I(X;T) from first to last moment, and, a biased measure, from its highest to the last. 
+    A dict."""
     _, found = path(activation, bins, ruler)
     known, told = found[:, 0, :, :-1], found[:, 1, :, :-1]
     when = fitted(told)[None]
     then = np.take_along_axis(known, when, 0)[0]
     label = np.take_along_axis(told, when, 0)[0]
-    return {"I(T;Y) until": label - told[0], "I(X;T) until": then - known[0], "I(T;Y) after": told[-1] - label,
-            "I(X;T) after": known[-1] - then, "last − first": known[-1] - known[0], "last − peak": known[-1] - known.max(0)}
+    return {
+        "I(T;Y) until": label - told[0],
+        "I(X;T) until": then - known[0],
+        "I(T;Y) after": told[-1] - label,
+        "I(X;T) after": known[-1] - then,
+        "last − first": known[-1] - known[0],
+        "last − peak": known[-1] - known.max(0),
+    }
 
 
 @functools.cache
 def kernels(activation, sigma, seeds=8, inputs=512, bound="upper"):
-    """I(X; T + ε) of the hidden layers by `information.kernel` before and after training: (2, seeds, 5), in bits.
+    """I(X; T + ε) of the hidden layers by `information.kernel` before and after training: (2, seeds, 5), in
+    bits.
 
     On ``inputs`` of the 4,096 inputs, the same for all: no more than log₂ of their number can come out.
     """
     run = train(activation)
     rows = torch.randperm(4096, generator=torch.Generator().manual_seed(0))[:inputs]
-    return np.array([[[information.kernel(h[seed, rows], sigma=sigma, bound=bound) for h in said[:-1]]
-                      for seed in range(seeds)] for said in (run.layers(t) for t in (0, -1))])
+    return np.array(
+        [
+            [
+                [information.kernel(h[seed, rows], sigma=sigma, bound=bound) for h in said[:-1]]
+                for seed in range(seeds)
+            ]
+            for said in (run.layers(t) for t in (0, -1))
+        ]
+    )
 
 
 def leaks(run, moment, bins):
-    """I(X;T_k) as binned, and I(X;T_{k+1} | T_k), what the next layer's bins know past this one's: (E, 5), (E, 4), in bits.
+    """I(X;T_k) as binned, and I(X;T_{k+1} | T_k), what the next layer's bins know past this one's: (E, 5),
+    (E, 4), in bits.
 
     All are functions of X, so that the second is H(T_k, T_{k+1}) − H(T_k).
     """
@@ -189,5 +225,8 @@ def leaks(run, moment, bins):
 
 
 def exact(run, moment):
-    """I(X;T) of every hidden layer with each number of 32 bits as a bin of its own, (E, 5): what no bins can exceed."""
-    return np.stack([information.discrete((h + 0.0).view(torch.int32))[0] for h in run.layers(moment)[:-1]], 1)
+    """I(X;T) of every hidden layer with each number of 32 bits as a bin of its own, (E, 5): what no bins can
+    exceed."""
+    return np.stack(
+        [information.discrete((h + 0.0).view(torch.int32))[0] for h in run.layers(moment)[:-1]], 1
+    )

@@ -1,4 +1,6 @@
-"""Lecture 07's exercises 7.1 to 7.3: information of tables and of binned layers, and what processing loses."""
+"""Lecture 07's exercises 7.1 to 7.3: information of tables and of binned layers, and what processing
+loses."""
+
 import numpy as np
 
 from .formula import formula
@@ -16,7 +18,8 @@ def table_information(joint):
 
 
 def binned_information(h, y, bins, low, high):
-    """I(X;T) and I(T;Y) in bits of a layer h (N, D) with labels y (N,), its values in equal bins from low to high."""
+    """I(X;T) and I(T;Y) in bits of a layer h (N, D) with labels y (N,), its values in equal bins from low to
+    high."""
     import torch
 
     def entropy(states):
@@ -27,18 +30,6 @@ def binned_information(h, y, bins, low, high):
     t = ((h - low) / (high - low) * bins).floor().clamp(0, bins - 1).long()
     together = torch.cat([t, y[:, None]], 1)
     return entropy(t), entropy(t) + entropy(y[:, None]) - entropy(together)
-
-
-def processing(p):
-    """I(X;Y) − I(X;Z) and I(X;Z|Y) in bits of a table p(x, y, z) (K, L, M).  Returns two numbers."""
-    import torch
-
-    def entropy(p):
-        return -torch.special.xlogy(p, p).sum() / np.log(2)
-
-    xy, xz, yz, y, z = p.sum(2), p.sum(1), p.sum(0), p.sum((0, 2)), p.sum((0, 1))
-    lost = (entropy(y) - entropy(xy)) - (entropy(z) - entropy(xz))  # H(X) stands in both
-    return lost, entropy(xy) + entropy(yz) - entropy(p) - entropy(y)
 
 
 def _h(p):
@@ -58,11 +49,21 @@ def _states(*columns):
 
 
 def _table_cases(rng):
-    made = [{"joint": rng.dirichlet(np.ones(12)).reshape(3, 4), "note": "three rows, four columns"},
-            {"joint": rng.dirichlet(np.full(10, 0.5)).reshape(5, 2), "note": "five rows, two columns"},
-            {"joint": np.outer(rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(3))), "note": "X and Y independent"}]
+    made = [
+        {"joint": rng.dirichlet(np.ones(12)).reshape(3, 4), "note": "three rows, four columns"},
+        {"joint": rng.dirichlet(np.full(10, 0.5)).reshape(5, 2), "note": "five rows, two columns"},
+        {
+            "joint": np.outer(rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(3))),
+            "note": "X and Y independent",
+        },
+    ]
     p = np.diag(rng.dirichlet(np.full(6, 3.0)))
-    made.append({"joint": p[:, rng.permutation(6)], "note": "a table with one entry per row, the others 0: Y is known from X"})
+    made.append(
+        {
+            "joint": p[:, rng.permutation(6)],
+            "note": "a table with one entry per row, the others 0: Y is known from X",
+        }
+    )
     p = rng.dirichlet(np.ones(9)).reshape(3, 3)
     p[rng.integers(3)] = 0
     p[:, rng.integers(3)] *= 3
@@ -74,19 +75,23 @@ def _table_cases(rng):
 def _binned(h, y, bins, low, high, t=None, base=1.0, units=False):
     t = np.clip(np.floor((h - low) / (high - low) * bins), 0, bins - 1) if t is None else t
     if units:  # each unit by itself
-        return tuple(base * sum(v) for v in zip(*[_binned(h, y, bins, low, high, c[:, None]) for c in t.T], strict=True))
+        return tuple(
+            base * sum(v)
+            for v in zip(*[_binned(h, y, bins, low, high, c[:, None]) for c in t.T], strict=True)
+        )
     return base * _states(t), base * (_states(t) + _states(y) - _states(t, y))
 
 
 def _binned_cases(rng):
     made = []
     for n, d, bins, low, high, classes, note in (
-            (60, 3, 4, -1.0, 1.0, (0, 1), "three units, four bins"),
-            (90, 1, 7, 0.0, 5.0, (0, 1, 2), "one unit, seven bins, three classes"),
-            (40, 6, 2, -1.0, 1.0, (2, 9), "six units, two bins, classes called 2 and 9"),
-            (300, 2, 30, 0.0, 1.0, (0, 1, 2, 3), "thirty bins"),
-            (24, 2, 1, -2.0, 2.0, (0, 1), "a single bin"),
-            (2000, 5, 3, -1.0, 1.0, (0, 1), "two thousand inputs")):
+        (60, 3, 4, -1.0, 1.0, (0, 1), "three units, four bins"),
+        (90, 1, 7, 0.0, 5.0, (0, 1, 2), "one unit, seven bins, three classes"),
+        (40, 6, 2, -1.0, 1.0, (2, 9), "six units, two bins, classes called 2 and 9"),
+        (300, 2, 30, 0.0, 1.0, (0, 1, 2, 3), "thirty bins"),
+        (24, 2, 1, -2.0, 2.0, (0, 1), "a single bin"),
+        (2000, 5, 3, -1.0, 1.0, (0, 1), "two thousand inputs"),
+    ):
         width = (high - low) / bins
         kinds = rng.integers(-1, bins + 1, (max(4, n // 6), d))  # some lie outside: −1 and bins
         kinds = kinds[rng.integers(len(kinds), size=n)]  # and most states occur more than once
@@ -116,134 +121,157 @@ def _number(h, y, bins, low, high):
     return _binned(h, y, bins, low, high, t.sum(1, keepdims=True))
 
 
-def _processing(p, base=1.0):
-    xy, xz, yz = p.sum(2), p.sum(1), p.sum(0)
-    return (base * (_information(xy) - _information(xz)),
-            base * (_h(xy) + _h(yz) - _h(p) - _h(p.sum((0, 2)))))
-
-
-def _processing_cases(rng):
-    made = []
-    for k, l, m, note in ((3, 4, 2, "a chain X → Y → Z"), (2, 3, 5, "a chain, Z has more values than Y")):
-        xy, channel = rng.dirichlet(np.ones(k * l)).reshape(k, l), rng.dirichlet(np.ones(m), l)
-        made.append({"p": xy[:, :, None] * channel[None], "note": note})
-    xy = rng.dirichlet(np.full(12, 0.6)).reshape(3, 4)
-    same = np.eye(4)[rng.permutation(4)]
-    made.append({"p": xy[:, :, None] * same[None], "note": "Z is Y by other names: nothing is lost"})
-    made.append({"p": rng.dirichlet(np.full(24, 0.5)).reshape(2, 4, 3), "note": "no chain: Z knows X past Y"})
-    p = np.zeros((3, 2, 3))
-    p[np.arange(3), :, np.arange(3)] = rng.dirichlet(np.ones(6)).reshape(3, 2)
-    made.append({"p": p, "note": "Z is a copy of X, and Y is not: no chain"})
-    p = np.zeros((2, 2, 2))
-    for x in (0, 1):
-        for y in (0, 1):
-            p[x, y, x ^ y] = 0.25
-    made.append({"p": p, "note": "Z = X xor Y: neither alone tells of X"})
-    return made
-
-
 EXERCISES = [
     formula(
-        id="7.1", title="entropy and mutual information of a table", points=1, minutes=8, difficulty=1,
-        task="Write `table_information(joint)`: from a joint table p(x, y), `joint` (K, L) with a row for each x, "
-             "return H(X) and I(X;Y), in bits. Entries may be 0.",
-        library=table_information, cases=_table_cases, outputs=("H(X)", "I(X;Y)"),
+        id="7.1",
+        title="entropy and mutual information of a table",
+        points=1,
+        minutes=8,
+        difficulty=1,
+        task="Write `table_information(joint)`: from a joint table p(x, y), `joint` (K, L) with a row for "
+        "each x, "
+        "return H(X) and I(X;Y), in bits. Entries may be 0.",
+        library=table_information,
+        cases=_table_cases,
+        outputs=("H(X)", "I(X;Y)"),
         truth=lambda joint: (_h(joint.sum(1)), _information(joint)),
         mistakes=[
-            ("These are nats: bits need the logarithm to base 2.",
-             lambda joint: (np.log(2) * _h(joint.sum(1)), np.log(2) * _information(joint))),
-            ("H(X) is in nats: bits need the logarithm to base 2.",
-             lambda joint: (np.log(2) * _h(joint.sum(1)), _information(joint))),
-            ("I(X;Y) is in nats: bits need the logarithm to base 2.",
-             lambda joint: (_h(joint.sum(1)), np.log(2) * _information(joint))),
-            ("That is H(Y): x counts the rows, so that p(x) is the sum over columns, joint.sum(1).",
-             lambda joint: (_h(joint.sum(0)), _information(joint))),
-            ("That is H(X,Y), the entropy of the whole table: sum over y first.",
-             lambda joint: (_h(joint), _information(joint))),
-            ("The sign of the entropy is turned: log p is negative.",
-             lambda joint: (-_h(joint.sum(1)), _information(joint))),
-            ("The sign of I is turned: it is H(X) + H(Y) − H(X,Y), never below 0.",
-             lambda joint: (_h(joint.sum(1)), -_information(joint))),
-            ("That is H(X|Y), what is left unknown of X: I(X;Y) = H(X) − H(X|Y).",
-             lambda joint: (_h(joint.sum(1)), _h(joint) - _h(joint.sum(0)))),
-            ("That is H(Y|X), what is left unknown of Y: I(X;Y) = H(Y) − H(Y|X).",
-             lambda joint: (_h(joint.sum(1)), _h(joint) - _h(joint.sum(1)))),
-            ("That is the joint entropy H(X,Y): I(X;Y) = H(X) + H(Y) − H(X,Y).",
-             lambda joint: (_h(joint.sum(1)), _h(joint))),
-            ("Each logarithm is to be weighted with the probability of its own pair, p(x,y), not with p(x) p(y).",
-             lambda joint: (_h(joint.sum(1)), _unweighted(joint))),
+            (
+                "These are nats: bits need the logarithm to base 2.",
+                lambda joint: (np.log(2) * _h(joint.sum(1)), np.log(2) * _information(joint)),
+            ),
+            (
+                "H(X) is in nats: bits need the logarithm to base 2.",
+                lambda joint: (np.log(2) * _h(joint.sum(1)), _information(joint)),
+            ),
+            (
+                "I(X;Y) is in nats: bits need the logarithm to base 2.",
+                lambda joint: (_h(joint.sum(1)), np.log(2) * _information(joint)),
+            ),
+            (
+                "That is H(Y): x counts the rows, so that p(x) is the sum over columns, joint.sum(1).",
+                lambda joint: (_h(joint.sum(0)), _information(joint)),
+            ),
+            (
+                "That is H(X,Y), the entropy of the whole table: sum over y first.",
+                lambda joint: (_h(joint), _information(joint)),
+            ),
+            (
+                "The sign of the entropy is turned: log p is negative.",
+                lambda joint: (-_h(joint.sum(1)), _information(joint)),
+            ),
+            (
+                "The sign of I is turned: it is H(X) + H(Y) − H(X,Y), never below 0.",
+                lambda joint: (_h(joint.sum(1)), -_information(joint)),
+            ),
+            (
+                "That is H(X|Y), what is left unknown of X: I(X;Y) = H(X) − H(X|Y).",
+                lambda joint: (_h(joint.sum(1)), _h(joint) - _h(joint.sum(0))),
+            ),
+            (
+                "That is H(Y|X), what is left unknown of Y: I(X;Y) = H(Y) − H(Y|X).",
+                lambda joint: (_h(joint.sum(1)), _h(joint) - _h(joint.sum(1))),
+            ),
+            (
+                "That is the joint entropy H(X,Y): I(X;Y) = H(X) + H(Y) − H(X,Y).",
+                lambda joint: (_h(joint.sum(1)), _h(joint)),
+            ),
+            (
+                "Each logarithm is to be weighted with the probability of its own pair, p(x,y), not with "
+                "p(x) p(y).",
+                lambda joint: (_h(joint.sum(1)), _unweighted(joint)),
+            ),
         ],
-        hints=("H(X) needs p(x), the sum of each row. I(X;Y) needs p(x), p(y) and the table: three entropies.",
-               "0 log 0 is 0, but 0 * torch.log2(0) is NaN: torch.special.xlogy(p, p) = p ln p is 0 there; divide by ln 2.",
-               "x, y = joint.sum(1), joint.sum(0); h = lambda p: -torch.special.xlogy(p, p).sum() / np.log(2); "
-               "return h(x), h(x) + h(y) - h(joint)"),
-        insight="I(X;Y) is what the joint table knows beyond its two margins: it is 0 exactly where they explain the table."),
+        hints=(
+            "H(X) needs p(x), the sum of each row. I(X;Y) needs p(x), p(y) and the table: three entropies.",
+            "0 log 0 is 0, but 0 * torch.log2(0) is NaN: torch.special.xlogy(p, p) = p ln p is 0 there; "
+            "divide by ln 2.",
+            "x, y = joint.sum(1), joint.sum(0); h = lambda p: -torch.special.xlogy(p, p).sum() / np.log(2); "
+            "return h(x), h(x) + h(y) - h(joint)",
+        ),
+        insight="I(X;Y) is what the joint table knows beyond its two margins: it is 0 exactly where they "
+        "explain the table.",
+    ),
     formula(
-        id="7.2", title="what a layer knows, by bins", points=3, minutes=15, difficulty=3,
-        task="Write `binned_information(h, y, bins, low, high)` → I(X;T), I(T;Y) in bits, for a layer `h` (N, D) on N "
-             "different inputs with labels `y` (N,). Bin number: floor((h − low) / (high − low) · bins), "
-             "cut to 0 … bins − 1; T is the whole row of D bin numbers. No Python loop over inputs.",
-        library=binned_information, cases=_binned_cases, outputs=("I(X;T)", "I(T;Y)"), truth=_binned,
+        id="7.2",
+        title="what a layer knows, by bins",
+        points=3,
+        minutes=15,
+        difficulty=3,
+        task="Write `binned_information(h, y, bins, low, high)` → I(X;T), I(T;Y) in bits, for a layer `h` "
+        "(N, D) on N "
+        "different inputs with labels `y` (N,). Bin number: floor((h − low) / (high − low) · bins), "
+        "cut to 0 … bins − 1; T is the whole row of D bin numbers. No Python loop over inputs.",
+        library=binned_information,
+        cases=_binned_cases,
+        outputs=("I(X;T)", "I(T;Y)"),
+        truth=_binned,
         mistakes=[
-            ("These are nats: bits need the logarithm to base 2.",
-             lambda h, y, bins, low, high: _binned(h, y, bins, low, high, base=np.log(2))),
-            ("You added up the units' entropies: T is the whole row, and its units know the same things.",
-             lambda h, y, bins, low, high: _binned(h, y, bins, low, high, units=True)),
+            (
+                "These are nats: bits need the logarithm to base 2.",
+                lambda h, y, bins, low, high: _binned(h, y, bins, low, high, base=np.log(2)),
+            ),
+            (
+                "You added up the units' entropies: T is the whole row, and its units know the same things.",
+                lambda h, y, bins, low, high: _binned(h, y, bins, low, high, units=True),
+            ),
             ("Bin numbers are rounded down (floor), not to the nearest.", _rounded),
-            ("What lies on or beyond the ends belongs into the first or last bin: clamp to 0 … bins − 1.", _unclipped),
-            ("The bins go from low to high, which are given, not from the layer's own smallest to its largest value: a "
-             "ruler that moves with what it measures.", _own_range),
-            ("Different rows of bins got the same number: their sum is no name for a row. Use the row itself.", _number),
-            ("That is H(T|Y): I(T;Y) = H(T) − H(T|Y).",
-             lambda h, y, bins, low, high: (lambda a, b: (a, a - b))(*_binned(h, y, bins, low, high))),
-            ("That is H(T,Y), the entropy of states and labels together: I(T;Y) = H(T) + H(Y) − H(T,Y).",
-             lambda h, y, bins, low, high: (lambda a, b: (a, a - b + _states(y)))(*_binned(h, y, bins, low, high))),
-            ("That is H(Y|T), what T leaves unknown of the label: I(T;Y) = H(Y) − H(Y|T).",
-             lambda h, y, bins, low, high: (lambda a, b: (a, _states(y) - b))(*_binned(h, y, bins, low, high))),
-            ("The two are swapped: first I(X;T), then I(T;Y).",
-             lambda h, y, bins, low, high: _binned(h, y, bins, low, high)[::-1]),
-            ("The layer is not binned: with continuous values every input has a state of its own.",
-             lambda h, y, bins, low, high: _binned(h, y, bins, low, high, h)),
+            (
+                "What lies on or beyond the ends belongs into the first or last bin: clamp to 0 … bins − 1.",
+                _unclipped,
+            ),
+            (
+                "The bins go from low to high, which are given, not from the layer's own smallest to its "
+                "largest value: a "
+                "ruler that moves with what it measures.",
+                _own_range,
+            ),
+            (
+                "Different rows of bins got the same number: their sum is no name for a row. Use the row "
+                "itself.",
+                _number,
+            ),
+            (
+                "That is H(T|Y): I(T;Y) = H(T) − H(T|Y).",
+                lambda h, y, bins, low, high: (lambda a, b: (a, a - b))(*_binned(h, y, bins, low, high)),
+            ),
+            (
+                "That is H(T,Y), the entropy of states and labels together: I(T;Y) = H(T) + H(Y) − H(T,Y).",
+                lambda h, y, bins, low, high: (lambda a, b: (a, a - b + _states(y)))(
+                    *_binned(h, y, bins, low, high)
+                ),
+            ),
+            (
+                "That is H(Y|T), what T leaves unknown of the label: I(T;Y) = H(Y) − H(Y|T).",
+                lambda h, y, bins, low, high: (lambda a, b: (a, _states(y) - b))(
+                    *_binned(h, y, bins, low, high)
+                ),
+            ),
+            (
+                "The two are swapped: first I(X;T), then I(T;Y).",
+                lambda h, y, bins, low, high: _binned(h, y, bins, low, high)[::-1],
+            ),
+            (
+                "The layer is not binned: with continuous values every input has a state of its own.",
+                lambda h, y, bins, low, high: _binned(h, y, bins, low, high, h),
+            ),
         ],
-        hints=("The network is deterministic: given the input, T is known, H(T|X) = 0, so that I(X;T) = H(T). It needs "
-               "only how often each row of bins occurs.",
-               "torch.unique(t, dim=0, return_counts=True) counts equal rows. I(T;Y) = H(T) + H(Y) − H(T,Y); for "
-               "H(T,Y) put the label beside the row.",
-               "t = ((h - low) / (high - low) * bins).floor().clamp(0, bins - 1).long(); counts = torch.unique(t, dim=0, "
-               "return_counts=True)[1]; p = counts / len(h); H(T) = -(p * p.log2()).sum(); the same with "
-               "torch.cat([t, y[:, None]], 1) and with y[:, None]"),
-        insight="Equal rows are found by sorting, N log N steps: twenty networks of 4,096 inputs take a few hundredths of a "
-                "second, and no table of bins^D entries is ever made."),
-    formula(
-        id="7.3", title="the data-processing inequality as a test", points=1, minutes=8, difficulty=2,
-        task="Write `processing(p)`: from a table p(x, y, z), `p` (K, L, M), return two numbers in bits: what processing lost, "
-             "I(X;Y) − I(X;Z), and what leaked past Y, I(X;Z|Y) = H(X,Y) + H(Y,Z) − H(X,Y,Z) − H(Y).",
-        library=processing, cases=_processing_cases, outputs=("lost", "leaked"), truth=_processing,
-        mistakes=[
-            ("These are nats: bits need the logarithm to base 2.", lambda p: _processing(p, np.log(2))),
-            ("The difference is turned round: what is lost is I(X;Y) − I(X;Z), at least 0 in a chain.",
-             lambda p: (-_processing(p)[0], _processing(p)[1])),
-            ("That is I(X;Z), what Z knows in all; leaked is only what it knows past Y: I(X;Z|Y).",
-             lambda p: (_processing(p)[0], _information(p.sum(1)))),
-            ("That is I(X;Y|Z): y and z are swapped in the second number.",
-             lambda p: (_processing(p)[0], _processing(p.transpose(0, 2, 1))[1])),
-            ("The axes are swapped: axis 1 of p is y, axis 2 is z.",
-             lambda p: _processing(p.transpose(0, 2, 1))),
-            ("That is I(Y;Z) in place of I(X;Z): sum the table over y, p.sum(1).",
-             lambda p: (_information(p.sum(2)) - _information(p.sum(0)), _processing(p)[1])),
-            ("The sign of the second number is turned: a conditional mutual information is never below 0.",
-             lambda p: (_processing(p)[0], -_processing(p)[1])),
-            ("H(Y) is missing in the second number.",
-             lambda p: (_processing(p)[0], _processing(p)[1] + _h(p.sum((0, 2))))),
-        ],
-        laws=[("By the chain rule, lost + leaked = I(X;Y|Z), which is never below 0.",
-               lambda parts, p: parts[0] + parts[1] > -1e-6)],
-        hints=("p(x,y) = p.sum(2), p(x,z) = p.sum(1), p(y,z) = p.sum(0): the axes summed over are those left out.",
-               "Every term is an entropy of one of these tables; take 0 log 0 = 0.",
-               "h = lambda p: -torch.special.xlogy(p, p).sum() / np.log(2); lost = (h(y) - h(xy)) - (h(z) - h(xz)); "
-               "leaked = h(xy) + h(yz) - h(p) - h(y)"),
-        insight="I(X;Y,Z) splits in two ways: lost + leaked = I(X;Y|Z) ≥ 0. No leak, no gain: that is the data-processing "
-                "inequality, and its proof."),
+        hints=(
+            "The network is deterministic: given the input, T is known, H(T|X) = 0, so that I(X;T) = H(T). "
+            "It needs "
+            "only how often each row of bins occurs.",
+            "torch.unique(t, dim=0, return_counts=True) counts equal rows. I(T;Y) = H(T) + H(Y) − H(T,Y); "
+            "for "
+            "H(T,Y) put the label beside the row.",
+            "t = ((h - low) / (high - low) * bins).floor().clamp(0, bins - 1).long(); counts = "
+            "torch.unique(t, dim=0, "
+            "return_counts=True)[1]; p = counts / len(h); H(T) = -(p * p.log2()).sum(); the same with "
+            "torch.cat([t, y[:, None]], 1) and with y[:, None]",
+        ),
+        insight="Equal rows are found by sorting, N log N steps: twenty networks of 4,096 inputs take a few "
+        "hundredths of a "
+        "second, and no table of bins^D entries is ever made.",
+    ),
 ]
 
 

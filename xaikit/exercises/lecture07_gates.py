@@ -1,4 +1,5 @@
 """Lecture 07's exercise 7.6: the entropy of a layer's gates."""
+
 import numpy as np
 
 from .formula import formula
@@ -14,13 +15,20 @@ def gate_entropy(z):
     p = counts / len(gates)
     own = -(p * p.log2()).sum()
     opened = gates.double().mean(0)
-    apart = -(torch.special.xlogy(opened, opened) + torch.special.xlogy(1 - opened, 1 - opened)).sum() / np.log(2)
+    apart = -(
+        torch.special.xlogy(opened, opened) + torch.special.xlogy(1 - opened, 1 - opened)
+    ).sum() / np.log(2)
     return own, apart - own
 
 
 def _gate_cases(rng):
     made = []
-    for n, d, note in ((50, 3, "three gates"), (200, 6, "six gates"), (30, 1, "one gate"), (3000, 10, "ten gates")):
+    for n, d, note in (
+        (50, 3, "three gates"),
+        (200, 6, "six gates"),
+        (30, 1, "one gate"),
+        (3000, 10, "ten gates"),
+    ):
         z = rng.normal(size=(n, d)) + rng.normal(size=d)
         if d > 2:
             z[:, 1] = z[:, 0] * rng.uniform(0.5, 2)  # two gates that always agree
@@ -48,34 +56,68 @@ def _one_sided(z):
 
 EXERCISES = [
     formula(
-        id="7.6", title="the entropy of gates", points=2, minutes=10, difficulty=2,
-        task="Write `gate_entropy(z)`: from pre-activations `z` (N, D) of a ReLU layer, return H(Σ) and TC(Σ) in bits. A "
-             "gate is open where z > 0; TC = Σ_d H(Σ_d) − H(Σ).",
-        library=gate_entropy, cases=_gate_cases, outputs=("H(Σ)", "TC(Σ)"), truth=_gates,
+        id="7.6",
+        title="the entropy of gates",
+        points=2,
+        minutes=10,
+        difficulty=2,
+        task="Write `gate_entropy(z)`: from pre-activations `z` (N, D) of a ReLU layer, return H(Σ) and "
+        "TC(Σ) in bits. A "
+        "gate is open where z > 0; TC = Σ_d H(Σ_d) − H(Σ).",
+        library=gate_entropy,
+        cases=_gate_cases,
+        outputs=("H(Σ)", "TC(Σ)"),
+        truth=_gates,
         mistakes=[
             ("These are nats: bits need the logarithm to base 2.", lambda z: _gates(z, base=np.log(2))),
-            ("A gate whose pre-activation is exactly 0 is shut: z > 0, not z ≥ 0.", lambda z: _gates(z, z >= 0)),
-            ("That is C, the sum of the single gates' entropies: H(Σ) counts whole rows.",
-             lambda z: (sum(_gates(z)), _gates(z)[1])),
-            ("TC is the sum of the single gates' entropies minus H(Σ).", lambda z: (_gates(z)[0], sum(_gates(z)))),
-            ("The sign of TC is turned: single gates' entropies minus that of the whole, never below 0.",
-             lambda z: (_gates(z)[0], -_gates(z)[1])),
-            ("That is the logarithm of the number of states: they do not occur equally often.",
-             lambda z: (np.log2(len(np.unique(z > 0, axis=0))), _gates(z)[1])),
-            ("That is the logarithm of the number of states: they do not occur equally often.",
-             lambda z: (lambda n: (n, sum(_gates(z)) - n))(np.log2(len(np.unique(z > 0, axis=0))))),
-            ("The entropies of the single gates are added up, not averaged.",
-             lambda z: (_gates(z)[0], sum(_gates(z)) / z.shape[1] - _gates(z)[0])),
-            ("You used the pre-activations themselves: a gate only knows whether they are above 0.",
-             lambda z: _gates(z, z)),
-            ("A single gate has two states, open and shut: −p log p − (1 − p) log(1 − p).",
-             lambda z: (_gates(z)[0], _one_sided(z) - _gates(z)[0])),
+            (
+                "A gate whose pre-activation is exactly 0 is shut: z > 0, not z ≥ 0.",
+                lambda z: _gates(z, z >= 0),
+            ),
+            (
+                "That is C, the sum of the single gates' entropies: H(Σ) counts whole rows.",
+                lambda z: (sum(_gates(z)), _gates(z)[1]),
+            ),
+            (
+                "TC is the sum of the single gates' entropies minus H(Σ).",
+                lambda z: (_gates(z)[0], sum(_gates(z))),
+            ),
+            (
+                "The sign of TC is turned: single gates' entropies minus that of the whole, never below 0.",
+                lambda z: (_gates(z)[0], -_gates(z)[1]),
+            ),
+            (
+                "That is the logarithm of the number of states: they do not occur equally often.",
+                lambda z: (np.log2(len(np.unique(z > 0, axis=0))), _gates(z)[1]),
+            ),
+            (
+                "That is the logarithm of the number of states: they do not occur equally often.",
+                lambda z: (lambda n: (n, sum(_gates(z)) - n))(np.log2(len(np.unique(z > 0, axis=0)))),
+            ),
+            (
+                "The entropies of the single gates are added up, not averaged.",
+                lambda z: (_gates(z)[0], sum(_gates(z)) / z.shape[1] - _gates(z)[0]),
+            ),
+            (
+                "You used the pre-activations themselves: a gate only knows whether they are above 0.",
+                lambda z: _gates(z, z),
+            ),
+            (
+                "A single gate has two states, open and shut: −p log p − (1 − p) log(1 − p).",
+                lambda z: (_gates(z)[0], _one_sided(z) - _gates(z)[0]),
+            ),
         ],
-        hints=("The gates are a table of 0 and 1; its rows are states, as bins were in exercise 7.2.",
-               "torch.unique(gates, dim=0, return_counts=True) for H(Σ); gates.double().mean(0) is each gate's probability to "
-               "be open, and a gate that is always shut has entropy 0.",
-               "p = counts / N; own = -(p * p.log2()).sum(); q = (z > 0).double().mean(0); apart = "
-               "-(torch.special.xlogy(q, q) + torch.special.xlogy(1 - q, 1 - q)).sum() / np.log(2); return own, apart - own"),
-        insight="TC is how far the gates are from acting each for itself. H + TC = C: for given single gates, more agreement "
-                "among them means fewer states."),
+        hints=(
+            "The gates are a table of 0 and 1; its rows are states, as bins were in exercise 7.2.",
+            "torch.unique(gates, dim=0, return_counts=True) for H(Σ); gates.double().mean(0) is each gate's "
+            "probability to "
+            "be open, and a gate that is always shut has entropy 0.",
+            "p = counts / N; own = -(p * p.log2()).sum(); q = (z > 0).double().mean(0); apart = "
+            "-(torch.special.xlogy(q, q) + torch.special.xlogy(1 - q, 1 - q)).sum() / np.log(2); return "
+            "own, apart - own",
+        ),
+        insight="TC is how far the gates are from acting each for itself. H + TC = C: for given single "
+        "gates, more agreement "
+        "among them means fewer states.",
+    ),
 ]
