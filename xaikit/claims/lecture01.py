@@ -106,7 +106,7 @@ def _score_and_share():
 
 
 @claim("01", "Simonyan, Vedaldi, Zisserman 2014, sec. 3", "a class saliency map finds the object of the class",
-       "another measure: 46.4 % top-5 error of localisation on ILSVRC-2013")
+       "46.4 % top-5 error of localisation on ILSVRC-2013: another measure, boxes and no shares of pixels")
 def _saliency():
     import torch
 

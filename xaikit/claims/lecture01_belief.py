@@ -71,8 +71,8 @@ def _sampling_and_maximum():
     samples, mean, best, _ = _views()
     spread = float((samples - mean[:, None]).square().sum(2).mean().sqrt() / mean.norm(dim=1).mean())
     same = float(F.cosine_similarity(mean, best).median())
-    return (f"median cosine of the two {same:.2f}; it does not concentrate: a sample lies {spread:.2f} lengths of the mean away "
-            "from the mean"), (same > 0.9 if spread < 0.2 else None)  # the condition is not met: neither confirmed nor refuted
+    return (f"median cosine of the two {same:.2f}; it does not concentrate: distance of a sample from the mean = {spread:.2f} · "
+            "‖mean‖"), (same > 0.9 if spread < 0.2 else None)  # the condition is not met: neither confirmed nor refuted
 
 
 @claim("01", f"{_PAPER}, sec. 5", "sampling, maximisation and linear combination speak of the same unit, far above chance",

@@ -167,14 +167,14 @@ class Ascent:
         board.picture(shown(self.best, real=True), 352, 40, 116)
         board.text(478, 46, "activation", 10.5, plot.MUTED)
         board.text(478, 60, number(self.best_value), 13)
-        board.text(478, 86, "above ½ Nyquist", 10.5, plot.MUTED)
+        board.text(478, 86, "grain", 10.5, plot.MUTED)
         board.text(478, 100, _percent(self.best_share), 13)
         board.text(352, 264, "what the network says", 12.5, bold=True, anchor="ls")
         for i, name in enumerate(at.classes):
             board.text(352, 281 + 14 * i, name, 10.5, anchor="lm")
-        board.text(352, 184, "the picture so far, same norm", 12.5, bold=True, anchor="ls")
+        board.text(352, 184, "the picture so far, at the same ‖x‖", 12.5, bold=True, anchor="ls")
         board.text(352, 192, "activation", 10.5, plot.MUTED)
-        board.text(478, 192, "above ½ Nyquist", 10.5, plot.MUTED)
+        board.text(478, 192, "grain", 10.5, plot.MUTED)
         return board
 
     def picture(self):
@@ -203,7 +203,7 @@ class Ascent:
         ticks = sorted({0.0, high} | ({low} if -low > 0.15 * (high - low) else set()))
         for top, limits, yticks, ys, real, title, color in (
                 (44, (low, high), ticks, values, self.best_value, "activation", plot.COLORS[0]),
-                (258, (0, 1), (0, 0.5, 1), shares, self.best_share, "share of energy above half Nyquist",
+                (258, (0, 1), (0, 0.5, 1), shares, self.best_share, "grain: energy above half Nyquist",
                  plot.COLORS[1])):
             chart = Chart(board, (640, top, 222, 128), (0, STEPS), limits, xticks=(0, STEPS // 2, STEPS),
                           yticks=yticks)
@@ -215,8 +215,7 @@ class Ascent:
 
 
 def named(at, layer):
-    k = at.layers.index(layer) + 1
-    return f"conv {k}" if k < len(at.layers) else "class scores"
+    return layer if layer != at.layers[-1] else "class scores"
 
 
 def _round(value):
@@ -231,10 +230,10 @@ def _percent(share):
 
 
 def shown(x, real=False):
-    """A picture (C, H, W) for the eye: one channel as a signed map; colours as they are, or spread to fit."""
-    if len(x) == 1:
-        return plot.signed_rgb(x.numpy(), 1.0 if real else None)
-    rgb = x.permute(1, 2, 0)
+    """A picture (C, H, W) for the eye: a real one as it is, else one channel as a signed map, colours spread to fit."""
+    if len(x) == 1 and not real:
+        return plot.signed_rgb(x.numpy())
+    rgb = x.expand(3, -1, -1).permute(1, 2, 0)
     rgb = rgb if real else 0.5 + (rgb - rgb.mean()) / (4 * rgb.std().clamp_min(1e-6))
     return (255 * rgb.clamp(0, 1)).round().byte().numpy()
 
@@ -247,7 +246,7 @@ def live(steps=STEPS, **settings):
 
 
 def demos():
-    layers = {f"{network[:6]}: {f'conv {k + 1}' if k < last else 'class scores'}": f"{network}/{k}"
+    layers = {f"{network[:6]}: {f'features.{3 * k}' if k < last else 'class scores'}": f"{network}/{k}"
               for network, last in LAST.items() for k in range(last + 1)}
     return [
         Demo("01", "01", "What a unit looks for, while one watches", live,
@@ -260,7 +259,7 @@ def demos():
               "variation": Check(False, "total variation penalty"),
               "blur": Check(False, "blur"), "shake": Check(False, "shift, turn, scale")},
              "Press play, then pick another unit: the walk uphill starts anew. Without a regulariser the "
-             "picture beats every real one by far (blue number) and is fine grain (orange number). Add one "
+             "picture beats every real one by far (blue number) and is fine grain (orange number: the share of its energy above half the Nyquist frequency). Add one "
              "regulariser at a time, then several. Which of them does not lower the orange number, and what "
              "do the others cost in blue? With the learned prior a class score's picture is nearly a digit: "
              "whose merit is that, the unit's or the prior's? And does another random start end elsewhere?",

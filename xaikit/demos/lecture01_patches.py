@@ -12,8 +12,7 @@ def strongest(network, layer, unit, k=9):
     """`features.top_patches` of a unit, from those pictures only that `said` knows to be the k best."""
     at, places = setting(network), said(network, scaled=False)[layer][0]
     chosen = places[:, unit].sort(descending=True, stable=True).indices[:k].sort().values
-    white = float(network == "scenes-cnn")  # a digit's 0 is shown white
-    top = features.top_patches(at.model, layer, unit, at.images[chosen], k, fill=white)
+    top = features.top_patches(at.model, layer, unit, at.images[chosen], k, fill=1.0)
     return replace(top, indices=chosen[top.indices])
 
 
@@ -29,7 +28,7 @@ def patches(network, layer, unit):
     board.text(20, 26, f"{named(at, name)}, unit {last}: its nine favourites", 12.5, bold=True, anchor="ls")
     board.text(392, 26, "where they lie", 12.5, bold=True, anchor="ls")
     board.text(764, 26, "activation, class", 12.5, bold=True, anchor="ls")
-    scale, frame = side / at.images.shape[-1], plot.AGAINST if at.images.shape[1] == 1 else plot.COLORS[1]
+    scale, frame = side / at.images.shape[-1], plot.COLORS[1]
     rows = zip(top.indices.tolist(), top.activations, top.boxes * scale, strict=True)
     for r, (picture, value, box) in enumerate(rows):
         x, y = 20 + r % 3 * (side + 8), 40 + r // 3 * (side + 8)

@@ -212,7 +212,7 @@ EXERCISES = [
         insight="Three numbers for each axis, whatever the depth. A stride makes all *later* kernels "
                 "larger."),
     formula(
-        id="1.2", title="Top-k patches", points=2, minutes=12, difficulty=2,
+        id="1.2", title="Top-k patches", points=3, minutes=15, difficulty=2,
         task="Write `strongest_patches(maps, images, k, size, stride, start)`: `maps` (N, h, w) are one "
              "unit's activations on `images` (N, H, W), k at most N. Return (k, size, size): from each of "
              "the k pictures with the highest activation the field of its strongest place, strongest first; "

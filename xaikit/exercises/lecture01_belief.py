@@ -65,7 +65,7 @@ def _cases(rng):
 
 
 EXERCISES = [formula(
-    id="1.4", title="One Gibbs step with a clamped unit", points=3, minutes=8, difficulty=2,
+    id="1.4", title="One Gibbs step with a clamped unit", points=2, minutes=7, difficulty=2,
     task="Write `gibbs_step(v, W, b, c, unit, u_h, u_v)`: draw all hidden units of an RBM given v (N, V), hold hidden unit "
          "`unit` at 1 in every chain, then draw all visible units given that h. W is (H, V), b (H,), c (V,); u_h (N, H) and "
          "u_v (N, V) are the uniform random numbers to draw with. Return h (N, H) and the new v (N, V), float tensors of 0s and "

@@ -124,7 +124,7 @@ def _jitter_cases(rng):
 
 EXERCISES = [
     formula(
-        id="1.5", title="Total variation and its gradient", points=2, minutes=12, difficulty=2,
+        id="1.5", title="Total variation and its gradient", points=2, minutes=10, difficulty=2,
         task="Write `variation_and_gradient(x)` for pictures `x` (N, H, W): TV = Σ (x[i+1, j] − x[i, j])² + "
              "Σ (x[i, j+1] − x[i, j])² of each picture, (N,), and its gradient ∂TV/∂x, (N, H, W).",
         library=variation_and_gradient, truth=_variation, outputs=("TV", "gradient"), use=_twice,
@@ -213,7 +213,7 @@ EXERCISES = [
         insight="No penalty, and yet the fast waves fade: in these coordinates the way through them is "
                 "long."),
     formula(
-        id="1.7", title="Jitter that does not leak", points=1, minutes=9, difficulty=2,
+        id="1.7", title="Jitter that does not leak", points=2, minutes=9, difficulty=2,
         task="Write `jitter(x, down, right, fill)`: pictures `x` (N, H, W) moved down and right by whole "
              "pixels (negative: up and left; 0: not at all), |down| < H, |right| < W. What comes in is "
              "`fill`, never what went out at the other side.",
