@@ -193,6 +193,7 @@ plot.curves(
 )
 axes[2].set_xticks([16, 32, 64], labels=["16", "32", "64"])
 axes[2].set_xticks([], minor=True)
+axes[2].set_ylim(2e-9, 4e-4)
 plot.describe(
     fig,
     "A function on the square, flat pieces parted by white lines; its spectrum with bright rays through the centre, one for "
