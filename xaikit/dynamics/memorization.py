@@ -138,9 +138,10 @@ def error(outputs, labels):
 
 def interval(values, level=0.95):
     """(mean, low, high): Student's interval for the mean of independent runs; ``values`` (E,), E ≥ 2."""
+    import numpy as np
     from scipy import stats
 
-    values = torch.as_tensor(values, dtype=torch.float64)
+    values = torch.from_numpy(np.array(values, dtype=np.float64))
     if values.dim() != 1 or len(values) < 2:
         raise ValueError(f"an interval needs at least two runs, not {tuple(values.shape)}")
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std().item() / math.sqrt(len(values))

@@ -182,7 +182,7 @@ _FIT = formula(
     task="fit_any(x, y, a): with z = a·x in ascending order z₁ < … < z_n: knots b₁ = z₁ − 1 and b_i = (z_{i−1} + z_i) / 2, and the "
          "weights w for which Σ_j w_j max(z_i − b_j, 0) is the label of the example whose projection is z_i. x (n, d), y (n,), a (d,) "
          "→ b (n,), w (n,), both in ascending order of the knots.",
-    library=fit_any, cases=_fit_cases, truth=_fit, outputs=("b", "w"),
+    library=fit_any, cases=_fit_cases, truth=_fit, outputs=("b", "w"), tolerance=1e-4,
     laws=[("The network of these b and w does not give the labels: put the n projections in and compare.", _fits)],
     mistakes=[
         ("The labels were not put into the order of the projections: y[order].", lambda x, y, a: _fit(x, y, a, labels=lambda y, o: y)),
