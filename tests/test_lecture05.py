@@ -1,0 +1,108 @@
+"""Lecture 05 on its own: its parts, its demo, its numbers against the library, and the empty notebook."""
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from lectures import code_cells, prose, read, run, texts
+from PIL import Image
+
+from xaikit import claims, exercises, studies
+from xaikit.classroom import source
+from xaikit.demos import lecture05
+from xaikit.demos.lecture05 import Memorizer
+from xaikit.dynamics import memorization
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return read("05")
+
+
+def test_eleven_sections_in_order_and_the_opening_adds_up(notebook):
+    assert re.findall(r"^## (\d+) · ", prose(notebook), re.M) == [str(k) for k in range(1, 12)]
+    catalog = exercises.catalog().query("lecture == '05'")
+    assert len(catalog) == 7 and f"{catalog.minutes.sum()} for the seven exercises" in prose(notebook)
+    asked = re.findall(r"^### Exercise (\S+) ", prose(notebook), re.M)
+    assert asked == sorted(asked) and len(asked) == 7
+    for part in re.split(r"^## (?=\d)", prose(notebook), flags=re.M)[1:]:
+        assert "What to see" in part and "Being written" not in part, part[:60]
+
+
+# ------------------------------------------------------------------------------------------------- the demo
+
+
+def test_the_network_that_is_watched_learns_first_and_memorises_later():
+    game = Memorizer("labels", 0.5, 128)
+    game.step(300)
+    steps, train, test = np.array(game.curve).T
+    assert (steps == np.arange(0, 301, 5)).all() and train[-1] == 0
+    assert test.min() < 0.5 * test[-1], "it was better before it had fitted the noise"
+    early = Memorizer("labels", 0.5, 128)
+    early.step(40)
+    wrong = early.wrong()
+    assert early.spoiled[wrong].double().mean() > 1.5 * early.spoiled.double().mean(), "what is wrong is mostly spoiled"
+
+
+@pytest.mark.parametrize("kind", memorization.KINDS)
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_marks_are_on_what_was_spoiled(kind, p):
+    game, plain = Memorizer(kind, p, 4), Memorizer(kind, 0.0, 4)
+    changed = (game.shown != plain.shown).any(1) | (game.y != plain.y)
+    assert torch.equal(changed, game.spoiled) and (p == 0) == (not game.spoiled.any())
+    game.step(3)
+    assert Image.open(BytesIO(game.picture())).size == (1800, 860)
+
+
+def test_a_narrow_network_cannot_memorise():
+    narrow, wide = Memorizer("labels", 1.0, 4), Memorizer("labels", 1.0, 256)
+    for game in (narrow, wide):
+        game.step(250)
+    assert narrow.measure()[1] > 0.4 and wide.measure()[1] == 0
+
+
+def test_the_caller_s_random_state_stays():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    lecture05.compute(steps=6, kind="gaussian", p=0.5, width=8)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_bad_settings_are_refused():
+    for settings in ({"p": 1.5}, {"kind": "blurred"}):
+        with pytest.raises(ValueError):
+            Memorizer(**settings)
+
+
+# --------------------------------------------------------------------------------------------- the notebook
+
+
+def test_the_longer_run_shipped_and_falls_with_n():
+    rows = studies.table("05/kernel")
+    assert (rows.train_error == 0).all() and (rows.residual <= 1e-4).all()
+    mean = rows[rows.sigma == rows.sigma.max()].groupby("n").test_error.mean()
+    assert mean.is_monotonic_decreasing and mean.index[-1] == 16000
+    assert (rows.query("n <= 8000").groupby(["n", "sigma"]).seed.nunique() == 5).all()
+
+
+def test_an_empty_notebook_runs_to_the_end_in_time(notebook):
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    student = source.student_notebook(notebook)
+    assert "BEGIN SOLUTION" not in "\n".join(c.source for c in student.cells)
+    cells, seconds, memory = run("05", code_cells(student))
+    text = texts(cells)
+    assert text.count("not attempted") >= 7 and "✓ holds" in text
+    assert "1000" in text and "2064" in text, "2n + d weights meet 1,000 labels"
+    assert seconds <= 75 and memory <= 2, (seconds, memory)
+
+
+def test_the_claims_of_the_first_half(notebook):
+    mine = [c for c in claims.registered("05") if c.measure.__module__.endswith(".lecture05")]
+    found = {c.claim: c.measure()[1] for c in mine}
+    assert len(found) == 15
+    failed = [c for c, holds in found.items() if holds is False]
+    assert len(failed) == 1 and failed[0].startswith("with data augmentation"), failed
+    assert [c for c, holds in found.items() if holds is None] == [c for c in found if "MNIST" in c]
+    assert "random crop" in prose(notebook).split("## Paper against here")[1]
