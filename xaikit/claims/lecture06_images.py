@@ -57,10 +57,14 @@ def _high_digits():
     return _high(_tables()[0])
 
 
-@claim("06", f"{_WANG}, table 1", "the same two on CIFAR-10, from the longer run", "low rises, high near chance")
-def _cifar():
-    (low, rises), (high, chance) = _low(_tables()[1]), _high(_tables()[1])
-    return f"low {low}; high {high}", rises and chance
+@claim("06", f"{_WANG}, table 1", "low frequencies, the larger r the better: CIFAR-10, from the longer run (1,000 images)", "0.62 … 0.77")
+def _low_cifar():
+    return _low(_tables()[1])
+
+
+@claim("06", f"{_WANG}, table 1", "high frequencies do not serve for whole images: CIFAR-10, from the longer run", "0.20, 0.09, 0.10, 0.13")
+def _high_cifar():
+    return _high(_tables()[1])
 
 
 def _preference(labels):
