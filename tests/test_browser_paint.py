@@ -1,11 +1,12 @@
 """The paintbrush in a real browser: a stroke of "crown" on grass makes crown grow there, and undo takes it away."""
 import io
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_browser import needs_browser, outside, page, served  # noqa: F401  (page and served are fixtures)
+from test_browser import ROOT, needs_browser, outside, page, served  # noqa: F401  (page and served are fixtures)
 
 from xaikit.demos import lecture08
 
@@ -48,8 +49,10 @@ def test_a_stroke_of_crown_on_grass_grows_a_crown(page, served, tmp_path, how): 
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(
             "from xaikit import demos\ndemos.get('08/paintbrush').show()")])
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(book, tmp_path / "small.ipynb")
-        page.goto(served(f"serve.lab({str(tmp_path)!r}, 'small.ipynb', browser=False, port=18899)"), timeout=120_000)
+        folder = tmp_path / "copy"
+        shutil.copytree(ROOT / "jupyter", folder / "jupyter")
+        nbformat.write(book, folder / "small.ipynb")
+        page.goto(served(f"serve.lab({str(folder)!r}, 'small.ipynb', browser=False, port=18899)"), timeout=120_000)
         page.wait_for_function("() => document.body.innerText.includes('| Idle')", timeout=120_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()

@@ -301,21 +301,24 @@ def test_memory_does_not_grow_with_the_pictures(net):
 @pytest.mark.skipif(not (FOLDER / "camvid").is_dir() or "TORCH_HOME" not in os.environ,
                     reason="XAIKIT_DATA has no street scenes, or TORCH_HOME no weights")
 def test_street_scenes():
-    """squeezenet1_1 on CamVid: about 41 units above .04 at the top 0.5 %, about 3 where the masks are of others."""
+    """squeezenet1_1 on CamVid at 224 × 224: dozens of units lie above .04 at the top 0.5 %, and a few where the masks
+    are of other scenes."""
     from PIL import Image
 
-    model, preprocess, _ = zoo.imagenet("squeezenet1_1")
+    model, _, _ = zoo.imagenet("squeezenet1_1")
     names = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
     mean, std = torch.tensor([.485, .456, .406])[:, None, None], torch.tensor([.229, .224, .225])[:, None, None]
 
     class Streets:
         def __iter__(self):
             for path in sorted((FOLDER / "camvid" / "val").glob("*.png")):
-                image = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).movedim(2, 0) / 255
-                label = torch.from_numpy(np.array(Image.open(FOLDER / "camvid" / "valannot" / path.name)))
-                yield (image - mean) / std, label == torch.arange(11)[:, None, None]
+                picture = Image.open(path).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+                label = Image.open(FOLDER / "camvid" / "valannot" / path.name).resize((224, 224), Image.Resampling.NEAREST)
+                image = torch.from_numpy(np.array(picture)).movedim(2, 0) / 255
+                yield (image - mean) / std, torch.from_numpy(np.array(label)) == torch.arange(11)[:, None, None]
 
-    table = dissect.units(model, "features", Streets(), classes=names, size=(90, 120), batch_size=8)
-    best, other = (table.groupby("unit")[column].max() for column in ("iou", "control"))
-    print(f"above .04: {(best > .04).sum()} units, {(other > .04).sum()} under the control; best {best.max():.3f}")
-    assert 30 <= (best > .04).sum() <= 55 and (other > .04).sum() <= 8 and table.occurs.sum() > 0
+    for layer, least in (("features.11", 41), ("features", 41)):
+        table = dissect.units(model, layer, Streets(), classes=names, size=28, progress=False)
+        best, other = (table.groupby("unit")[column].max() for column in ("iou", "control"))
+        print(f"{layer}: {(best > .04).sum()} units above .04, {(other > .04).sum()} under the control; best {best.max():.3f}")
+        assert (best > .04).sum() >= least and (other > .04).sum() <= (best > .04).sum() / 5 and table.occurs.all()

@@ -1,4 +1,6 @@
 """Directions in the space of codes, in place of units: which turn one thing and nothing else?"""
+import math
+
 import torch
 
 from .. import hooks
@@ -60,7 +62,7 @@ def factors(pictures, masks, classes):
     return torch.cat([area, x, y, pictures.double().mean((2, 3))], 1), names
 
 
-def effects(generator, z, directions, see, classes, step=2.0):
+def moves(generator, z, directions, see, classes, step=2.0):
     """How far each direction moves each factor: (k, F), in the factor's standard deviations over codes; and the names.
 
     Root mean square over the codes of f(z + step · d) − f(z − step · d), see `factors`; what is present at one end only
@@ -87,7 +89,7 @@ def disentanglement(effect):
 
     def score(rows):
         total = rows.sum(1, keepdim=True)
-        entropy = torch.special.entr(rows / total.clamp_min(1e-300)).sum(1) / torch.tensor(rows.shape[1]).log()
+        entropy = torch.special.entr(rows / total.clamp_min(1e-300)).sum(1) / math.log(rows.shape[1])
         return ((1 - entropy) * total[:, 0]).sum().item() / max(total.sum().item(), 1e-300)
 
     return score(e), score(e.T)

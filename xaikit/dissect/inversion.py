@@ -20,7 +20,7 @@ class Inversion:
     start: float
 
 
-def invert(generator, picture, features, steps=150, starts=4, draws=256, lr=0.05, weight=1.0, prior=1e-3, seed=0):
+def invert(generator, picture, features, steps=150, starts=4, draws=256, lr=0.2, weight=0.05, prior=1e-3, seed=0):
     """Find the code whose picture is nearest to ``picture`` (1, 3, S, S) in [0, 1]: :class:`Inversion`.
 
     Minimises pixel² + weight · feature² + prior · ‖z‖² / latent by Adam, from the ``starts`` nearest of ``draws`` codes
