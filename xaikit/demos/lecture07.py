@@ -66,10 +66,10 @@ def channel(one, flip, again):
 
 
 @functools.cache
-def _change(activation, bins, seeds=SHOWN):
-    """I(X;T) at the end minus at the start, (seeds, 6)."""
-    run = plane.train(activation)
-    begun, ended = (plane.look(run, t, bins, seeds=slice(seeds))[0] for t in (0, -1))
+def _change(activation, bins):
+    """I(X;T) at the end minus at the start, (SHOWN, 6)."""
+    run = plane.train(activation, SHOWN)
+    begun, ended = (plane.look(run, t, bins)[0] for t in (0, -1))
     return ended - begun
 
 
@@ -112,7 +112,7 @@ def verdict(activation, bins):
 @functools.cache
 def _point(activation, bins, moment):
     """The plane at one moment, means over the seeds shown: (2, 6)."""
-    return plane.look(plane.train(activation), moment, bins, seeds=slice(SHOWN)).mean(1)
+    return plane.look(plane.train(activation, SHOWN), moment, bins, seeds=slice(SHOWN)).mean(1)
 
 
 class Plane:
@@ -124,7 +124,7 @@ class Plane:
     """
 
     def __init__(self, activation="tanh", bins=30, epoch=0):
-        self.activation, self.bins, self.run = activation, bins, plane.train(activation)
+        self.activation, self.bins, self.run = activation, bins, plane.train(activation, SHOWN)
         self.moment = int(np.abs(self.run.steps - epoch * plane.TRAINED / plane.BATCH).argmin())
 
     def step(self, n=1):

@@ -99,20 +99,22 @@ def train(activation, seeds=SEEDS, steps=STEPS, lr=RATE):
     do more.
     """
     x, y = twelve_bits()
-    drawn, orders = [], []
+    begun, orders = [], []
     with torch.random.fork_rng(devices=[]):
         for seed in range(seeds):
             torch.manual_seed(seed)
-            drawn.append(network(activation).state_dict())
+            begun.append(network(activation).state_dict())
             orders.append(torch.randperm(len(x)))
-    parameters = {k: torch.stack([d[k] for d in drawn]).requires_grad_() for k in drawn[0]}
+    parameters = {k: torch.stack([d[k] for d in begun]).requires_grad_() for k in begun[0]}
     orders, generator = torch.stack(orders), torch.Generator().manual_seed(0)
     optimizer, kept, when = torch.optim.Adam(parameters.values(), lr, fused=True), [], moments(steps)
     with torch.enable_grad():
         for step in range(steps + 1):
             if step in when:
                 kept.append({k: p.detach().clone() for k, p in parameters.items()})
-            rows = orders[:, :TRAINED].gather(1, torch.randint(TRAINED, (seeds, BATCH), generator=generator))
+            # drawn for all, so that a network's batches do not depend on how many are trained
+            drawn = torch.randint(TRAINED, (max(seeds, SEEDS), BATCH), generator=generator)[:seeds]
+            rows = orders[:, :TRAINED].gather(1, drawn)
             said = layers(activation, parameters, x[rows])[-1]
             loss = (
                 F.nll_loss(said.clamp_min(1e-12).log().flatten(0, 1), y[rows].flatten(), reduction="sum")
@@ -121,7 +123,7 @@ def train(activation, seeds=SEEDS, steps=STEPS, lr=RATE):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    parameters = {k: torch.stack([state[k] for state in kept]) for k in drawn[0]}
+    parameters = {k: torch.stack([state[k] for state in kept]) for k in begun[0]}
     accuracy, high, coarse = [], [0.0] * (len(SIZES) - 1), sorted({*range(0, len(when), 4), len(when) - 1})
     for t in coarse:
         said = layers(activation, {k: v[t] for k, v in parameters.items()}, x)
