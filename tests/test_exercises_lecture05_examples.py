@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from xaikit.exercises import get
 from xaikit.exercises.feedback import evaluate
 
-
 # right answers in other manners -------------------------------------------------------------------------------
 
 def hard_scipy(wrong):
@@ -250,3 +249,17 @@ def test_no_answer_is_no_attempt_and_inputs_are_left_alone():
 
     score, verdict, _ = evaluate(get("5.7"), in_place, 0)
     assert score < 4 and verdict.status == "wrong", verdict
+
+
+@pytest.mark.parametrize("id", ["5.5", "5.7"])
+def test_a_classifier_is_the_same_in_numpy_and_in_torch(id):
+    from xaikit.exercises import functions
+
+    for case in get(id).cases(3):
+        x, f = case["x"], functions.torch_function(case.data)
+        z = functions.outputs(case.data, x)
+        c = np.random.default_rng(0).normal(size=z.shape)
+        leaf = torch.tensor(x).requires_grad_()
+        assert np.allclose(f(leaf).detach(), z)
+        (slope,) = torch.autograd.grad((f(leaf) * torch.tensor(c)).sum(), leaf)
+        assert np.allclose(slope, functions.pull_back(case.data, x, c))
