@@ -745,6 +745,7 @@ for r in components.RADII:
 # %% [markdown]
 # **What to see.** A digit of eight pixels is a coarse thing: its strokes are two pixels wide and live at radius 2
 # and 3. At $r=2$ the two components hold about half of the variance each; we come back to that.
+# ($x_h$ is signed, red above 0 and blue below, each on a scale of its own.)
 #
 # **The table.** For each component five CNNs (8 kernels of $5\times5$, 32 hidden units) are trained on it alone,
 # and tested on the original images. All of these networks train in one call.
