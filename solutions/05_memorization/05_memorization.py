@@ -542,7 +542,7 @@ print(f"{largest.n:,.0f} images: test error {largest.test_error:.2%} with σ = {
 # degrees of freedom, which gives a $p$-value.
 
 # %% [markdown]
-# ### Exercise 5.4 — if all examples were equally hard ★★☆ · 10 min · 2 points
+# ### Exercise 5.4 — If all examples were equally hard ★★☆ · 10 min · 2 points
 #
 # Write `equally_hard(wrong)`: `wrong` (E, n) says which of n examples each of E networks gets wrong. Return
 # the sorted curve (n,) that chance alone would give, the easiest first: at rank $i=1\dots n$ the smallest $k$
@@ -684,7 +684,7 @@ pd.DataFrame(smooth).T.astype(float).round(3)
 # over the moments that were kept).
 
 # %% [markdown]
-# ### Exercise 5.5 — loss sensitivity of a whole batch ★★☆ · 8 min · 2 points
+# ### Exercise 5.5 — Loss sensitivity of a whole batch ★★☆ · 8 min · 2 points
 #
 # Write `loss_sensitivity(f, x, y)`: $g_n=\|\partial\mathcal L(x_n,y_n)/\partial x_n\|_1$ for every example of a
 # batch in *one* backward pass, $\mathcal L$ the cross entropy. `f` maps (N, D) to logits (N, K); `x` (N, D),
@@ -714,7 +714,7 @@ check("5.5", loss_sensitivity)
 # is 0 if all are equal and $1-1/n$ if one has everything.
 
 # %% [markdown]
-# ### Exercise 5.6 — the Gini coefficient ★☆☆ · 6 min · 1 point
+# ### Exercise 5.6 — The Gini coefficient ★☆☆ · 6 min · 1 point
 #
 # Write `gini(g)` for values `g` (n,) ≥ 0 → a number. Where all are 0, return 0.
 
