@@ -65,7 +65,7 @@ def test_a_narrow_network_cannot_memorise():
 def test_the_caller_s_random_state_stays():
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    lecture05.compute(steps=6, kind="gaussian", p=0.5, width=8)
+    lecture05.compute(steps=6, kind="gaussian", p=0.5, units=8)
     assert torch.equal(torch.get_rng_state(), before)
 
 

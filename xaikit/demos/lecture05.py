@@ -21,13 +21,13 @@ COLUMNS, ROWS, CELL = 6, 4, 62  # the digits that are wrong now, page pixels of 
 
 
 class Memorizer:
-    """Two hidden layers of ``width`` units on 300 digits, a share ``p`` of them spoiled by ``kind`` of ``KINDS``.
+    """Two hidden layers of ``units`` units on 300 digits, a share ``p`` of them spoiled by ``kind`` of ``KINDS``.
 
     ``step(n)`` takes n steps of SGD with 50 examples, ``picture()`` draws; ``curve``: a list of (step, training error,
     test error) at every fifth step.
     """
 
-    def __init__(self, kind="labels", p=0.5, width=64, seed=0):
+    def __init__(self, kind="labels", p=0.5, units=64, seed=0):
         x, y, test_x, self.test_y = memorization.small_digits(COUNT)
         self.shown, self.y = memorization.corrupt(x, y, kind, p, seed)
         self.true, self.spoiled = y, memorization.draw(COUNT, x.shape[1], seed=seed)[0] < p
@@ -39,7 +39,7 @@ class Memorizer:
         self.x, self.test_x = self.shown - mean, test_x - mean
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.net = memorization.mlp(x.shape[1], width)
+            self.net = memorization.mlp(x.shape[1], units)
         self.optimizer = torch.optim.SGD(self.net.parameters(), 0.05, momentum=0.9)
         self.generator = torch.Generator().manual_seed(seed)
         self.rows, self.steps = torch.empty(0, dtype=torch.long), 0
@@ -151,7 +151,7 @@ def demos():
     live = {"kind": Toggle({"labels": "labels", "shuffled pixels": "shuffled pixels", "random pixels": "random pixels",
                             "Gaussian": "gaussian"}, "labels", label="spoiled"),
             "p": Slider(0.0, 1.0, 0.3, step=0.05, label="p"),
-            "width": Slider(4, 256, 64, label="width", log=True)}
+            "units": Slider(4, 256, 64, label="width", log=True)}
     return [Demo("05", "05", "A network that memorises", compute, live,
                  "Press play. Blue: the share of training digits that are wrong; orange: of new digits. Right: training "
                  "digits that are wrong now, with the label that the network is told and what it says. Red frame: spoiled.",
