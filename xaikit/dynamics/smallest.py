@@ -9,8 +9,16 @@ import math
 import pandas as pd
 import torch
 
-from .interpolation import (convolved, filters, gaussian_kernel, median_distance, minimum_norm, norm, one_hot,
-                            sgd_epochs)
+from .interpolation import (
+    convolved,
+    filters,
+    gaussian_kernel,
+    median_distance,
+    minimum_norm,
+    norm,
+    one_hot,
+    sgd_epochs,
+)
 
 FEATURES = ("pixels", "Gaussian kernel", "random convolutions")
 
