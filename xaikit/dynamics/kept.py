@@ -10,7 +10,7 @@ from . import bounds, pixelcnn
 
 TASKS = ("classifier", "auto-encoder")
 WEIGHTS = "07-pixelcnn.safetensors"  # in data/studies: the networks of the longer run's seed 0, their PixelCNNs
-_STEPS = 400  # of a PixelCNN
+_STEPS = 1000  # of a PixelCNN
 
 
 def held_back(count=1350, seed=0):
@@ -37,26 +37,34 @@ def curves(task, seed, moments, **options):
             for (step, layer), x, y in zip(places, x_bits.tolist(), y_bits.tolist(), strict=True)], kept[-1][1]
 
 
-def network(task, seed, moments, all_layers):
-    """``curves`` of one network, its last rows with what PixelCNNs say; and all weights in half precision."""
-    rows, state = curves(task, seed, moments)
+@functools.cache
+def live(task="classifier", moments=(0, 50, 150, 400)):
+    """``curves`` of one network that learns for a few seconds: a tuple of rows."""
+    return tuple(curves(task, 0, moments, steps=200)[0])
+
+
+def decoded(task, rows, state, seed=0):
+    """Add to the last four rows of ``curves`` what a PixelCNN of each layer says; and all weights, halved in precision.
+
+    pixelcnn_bits: E log2 q(x|h) − E log2 q(x), both by PixelCNNs; alone: −E log2 q(x), at least H(x) in
+    expectation; same_label, apart, from_original: see ``measured``.
+    """
     state = {name: value.half() for name, value in state.items()}
     images, _ = bounds.moved_digits()
     test, labels = held_back()
     exact = {name: value.float() for name, value in state.items()}
     h, h_test = bounds.hidden(exact, images), bounds.hidden(exact, test)
-    nothing = _unconditional()
+    alone = pixelcnn.bits(_unconditional(), test)
     weights = {f"{task}.network.{name}": value for name, value in state.items()}
     for i, (layer, row) in enumerate(zip(bounds.LAYERS, rows[-len(bounds.LAYERS):], strict=True)):
-        if all_layers or layer == bounds.LAYERS[-1]:
-            codes = bounds.Principal.of(h[i])
-            codes = bounds.Principal(codes.mean.half().float(), codes.basis.half().float())
-            model = pixelcnn.fit(images, codes(h[i]), _STEPS, seed=seed)
-            row |= {"pixelcnn_bits": pixelcnn.bits(model, test, codes(h_test[i])) - pixelcnn.bits(nothing, test)}
-            row |= measured(model, codes(h_test[i]), test, labels)
-            found = {"mean": codes.mean, "basis": codes.basis, **model.state_dict()}
-            weights |= {f"{task}.{layer}.{name}": value.half() for name, value in found.items()}
-    return rows, weights
+        codes = bounds.Principal.of(h[i])
+        codes = bounds.Principal(codes.mean.half().float(), codes.basis.half().float())
+        model = pixelcnn.fit(images, codes(h[i]), _STEPS, seed=seed)
+        row |= {"alone": -alone, "pixelcnn_bits": pixelcnn.bits(model, test, codes(h_test[i])) - alone}
+        row |= measured(model, codes(h_test[i]), test, labels)
+        found = {"mean": codes.mean, "basis": codes.basis, **model.state_dict()}
+        weights |= {f"{task}.{layer}.{name}": value.half() for name, value in found.items()}
+    return weights
 
 
 @functools.cache

@@ -23,31 +23,35 @@ class Masked(nn.Conv2d):
         mask[size // 2, size // 2 + itself:] = 0
         mask[size // 2 + 1:] = 0
         self.register_buffer("mask", mask, persistent=False)
+        nn.init.normal_(self.weight, std=(1 / (mask.sum() * a)) ** 0.5)  # of the weights that are seen
 
     def forward(self, x):
         return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
 
 
 class PixelCNN(nn.Module):
-    """Images (N, 1, 10, 10) and codes (N, K), or None for q(x) → logits of each pixel's 17 levels
-    (N, 17, 10, 10)."""
+    """Images (N, 1, R, 10), their first R rows, and codes (N, K), or None for q(x) → logits of each pixel's
+    17 levels (N, 17, R, 10)."""
 
-    def __init__(self, codes=64, width=20, depth=3, maps=3):
+    def __init__(self, codes=64, width=24, depth=3, maps=4, hidden=40):
         super().__init__()
         self.maps = maps
-        self.place = nn.Linear(codes, maps * SIDE * SIDE)
+        self.place = nn.Sequential(nn.Linear(codes, hidden), nn.ReLU(), nn.Linear(hidden, maps * SIDE * SIDE))
         self.first = Masked(1, width, 5, itself=False)
         self.told = nn.ModuleList([nn.Conv2d(maps, width, 1) for _ in range(depth)])
         self.middle = nn.ModuleList([Masked(width, width, 3, itself=True) for _ in range(depth)])
         self.last = nn.Conv2d(width, LEVELS, 1)
+        for layer in self.place[::2]:
+            nn.init.kaiming_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
         with torch.no_grad():
             self.last.weight.mul_(0.1)
 
     def forward(self, x, h=None):
-        told = None if h is None else F.relu(self.place(h)).view(-1, self.maps, SIDE, SIDE)
+        told = None if h is None else F.relu(self.place(h)).view(-1, self.maps, SIDE, SIDE)[:, :, :x.shape[2]]
         x = self.first(x * 2 - 1)
         for conv, tell in zip(self.middle, self.told, strict=True):
-            x = x + conv(F.relu(x if told is None else x + tell(told)))
+            x = x + conv(F.relu(x)) + (0 if told is None else tell(told))
         return self.last(F.relu(x))
 
 
@@ -57,7 +61,7 @@ def nats(model, images, h=None):
     return F.cross_entropy(model(images, h), k, reduction="none").sum((1, 2))
 
 
-def fit(images, h=None, steps=600, batch_size=64, lr=5e-3, seed=0, **sizes):
+def fit(images, h=None, steps=1000, batch_size=32, lr=1e-2, seed=0, **sizes):
     """A PixelCNN of images (N, 1, 10, 10) given codes h (N, K) (None: of the images alone), by Adam."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -88,7 +92,7 @@ def sample(model, h, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.zeros(len(h), 1, SIDE, SIDE)
     for i in range(SIDE):
-        for j in range(SIDE):  # rows below i are not seen yet: leave them out
-            p = model(x, h)[:, :, i, j].softmax(1)
+        for j in range(SIDE):
+            p = model(x[:, :, :i + 1], h)[:, :, i, j].softmax(1)  # what lies below is not seen
             x[:, 0, i, j] = torch.multinomial(p, 1, generator=g)[:, 0] / (LEVELS - 1)
     return x

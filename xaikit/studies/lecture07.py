@@ -5,15 +5,15 @@ import os
 from . import study
 
 SEEDS = 5
-MOMENTS = (0, 25, 50, 100, 200, 400, 800, 1200)
+MOMENTS = (0, 25, 50, 100, 200, 400, 1000)
 
 
 @study("07", "decoder-bounds", minutes=6)
 def decoder_bounds(folder, progress):
     """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, five seeds; PixelCNNs.
 
-    Rows: task, seed, step, layer, x_bits, y_bits; at the last step also, by a PixelCNN (all layers for seed 0,
-    else h4): pixelcnn_bits, same_label, apart, from_original (see `xaikit.dynamics.kept`).
+    Rows: task, seed, step, layer, x_bits, y_bits; for seed 0 at the last step also what a PixelCNN says:
+    alone, pixelcnn_bits, same_label, apart, from_original (see `xaikit.dynamics.kept.decoded`).
     """
     import itertools
 
@@ -27,9 +27,10 @@ def decoder_bounds(folder, progress):
     for seed, task in tqdm(todo, desc="networks", disable=not progress):
         file, tensors = folder / f"{task}-{seed}.json", folder / f"{task}-{seed}.safetensors"
         if not file.exists():
-            found, state = kept.network(task, seed, MOMENTS, all_layers=seed == 0)
+            found, state = kept.curves(task, seed, MOMENTS)
             if seed == 0:
-                _write(tensors, lambda part, state=state: kept.save(state, part))
+                drawn = kept.decoded(task, found, state)
+                _write(tensors, lambda part, drawn=drawn: kept.save(drawn, part))
             _write(file, lambda part, found=found: part.write_text(json.dumps(found)))
         rows += json.loads(file.read_text())
         if seed == 0:
