@@ -32,9 +32,11 @@ import pandas as pd
 import torch
 
 from xaikit import claims, demos, plot
-from xaikit.dynamics import gates, information, plane
+from xaikit.claims.lecture07_bounds import comparison
+from xaikit.dynamics import bounds, discarding, gates, information, kept, plane
 from xaikit.exercises import answer, check
 from xaikit.source import show_source
+from xaikit.studies import scene_noise
 
 # %% [markdown]
 # ## 1 · Mutual information by hand
@@ -429,7 +431,137 @@ pd.DataFrame(rows).T.round(3)
 # %% [markdown]
 # ## 4 · A lower bound that scales
 #
-# To be filled.
+# Binning ends where layers have more than a handful of units. **Claim** (Darlow and Storkey, section 3; before
+# them Barber and Agakov 2003). Every decoder, however bad, gives a lower bound of the mutual information, and
+# the better it is, the tighter the bound.
+#
+# Let $x$ be the input, $h$ the activations of a layer, and $q(x\mid h)$ *any* probability distribution over
+# inputs that is computed from $h$: a **decoder**. By definition
+#
+# $$I(x;h)=H(x)-H(x\mid h)=H(x)+\mathbb E\,\log_2p(x\mid h),$$
+#
+# the expectation $\mathbb E$ over inputs and their activations. We do not know $p(x\mid h)$; so multiply and
+# divide by $q$ inside the logarithm:
+#
+# $$I(x;h)=H(x)+\mathbb E\,\log_2 q(x\mid h)+\underbrace{\mathbb E\,\log_2\frac{p(x\mid h)}{q(x\mid h)}}_{\mathbb E\,\mathrm{KL}(p(x|h)\,\|\,q(x|h))\ \ge\ 0}
+# \ \ge\ H(x)+\mathbb E\,\log_2 q(x\mid h).$$
+#
+# A table of two variables shows each step with numbers: the exact information, then the bound for three
+# decoders, and what is missing, which is the KL divergence to the last digit.
+
+# %%
+joint = np.array([[0.30, 0.05], [0.05, 0.20], [0.05, 0.35]])  # p(x, h): three inputs, two values of h
+p_x, p_h = joint.sum(1), joint.sum(0)
+posterior = joint / p_h  # p(x|h): each column adds up to 1
+entropy_x = -(p_x * np.log2(p_x)).sum()
+exact = entropy_x + (joint * np.log2(posterior)).sum()
+decoders = {
+    "p(x|h) itself": posterior,
+    "half of it, half uniform": 0.5 * posterior + 0.5 / 3,
+    "p(x): h is not used": np.repeat(p_x[:, None], 2, 1),
+    "h misread": posterior[:, ::-1],
+}
+pd.DataFrame(
+    {
+        name: {
+            "I(x; h)": exact,
+            "H(x) + E log q": entropy_x + (joint * np.log2(q)).sum(),
+            "E KL(p ‖ q)": (joint * np.log2(posterior / q)).sum(),
+        }
+        for name, q in decoders.items()
+    }
+).T.round(4)
+
+# %% [markdown]
+# **What to see.** The last two columns add up to the first in every row. The decoder that ignores $h$ gives 0;
+# one that misreads $h$ gives a negative number, which is a true bound and a useless one.
+#
+# **A decoder for pictures.** Our pictures are scikit-learn's digits, whose pixels are whole numbers
+# $k=0,\dots,16$, each scan moved by −1, 0 or 1 pixel down and to the right: a thing that the label does not
+# depend on. The decoder computes from $h$ a mean $\mu_i$ for every pixel $i$, has one scale $s_i$ for each,
+# and gives to level $k$ what a logistic distribution has between $k-\frac12$ and $k+\frac12$,
+#
+# $$q(x_i=k\mid h)=\sigma\Big(\frac{k+\frac12-\mu_i(h)}{s_i}\Big)-\sigma\Big(\frac{k-\frac12-\mu_i(h)}{s_i}\Big),\qquad
+# \sigma(v)=\frac1{1+e^{-v}},$$
+#
+# where the lowest level takes all that lies below it and the highest all above (the **discretised logistic**
+# of Salimans et al. 2017). Pixels are independent given $h$, so that the picture's log-probability is the sum
+# over its pixels.
+
+# %% [markdown]
+# ### Exercise 7.4 — the decoder bound ★★☆ · 12 min · 3 points
+#
+# Write `decoder_bound(k, mean, scale, entropy, levels)`: the bound $H(x)+\mathbb E\log_2q(x\mid h)$ in bits.
+# `k` (N, D) are the levels 0 … `levels` − 1 of N pictures with D pixels, `mean` (N, D) what the decoder made of
+# their $h$, `scale` (D,), and `entropy` is $H(x)$ in bits. → a number.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-7.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def decoder_bound(k, mean, scale, entropy, levels):
+    """H(x) + E log2 q(x|h) for a discretised logistic.  k, mean (N, D), scale (D,), two numbers → a number"""
+    ### BEGIN SOLUTION
+    above = torch.sigmoid((k + 0.5 - mean) / scale)
+    below = torch.sigmoid((k - 0.5 - mean) / scale)
+    above = torch.where(k == levels - 1, torch.ones_like(above), above)
+    below = torch.where(k == 0, torch.zeros_like(below), below)
+    return entropy + torch.log2(above - below).sum(1).mean()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-7.4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("7.4", decoder_bound)
+
+# %% [markdown]
+# The library computes the same logarithm without the difference of two numbers near 1, which would round to 0
+# where the decoder is sure and wrong:
+
+# %%
+show_source(bounds.log_likelihood)
+
+# %% [markdown]
+# **The label.** For $I(y;h)$ the decoder is a classifier $q(y\mid h)$, and
+# $I(y;h)\ge H(y)+\mathbb E\log_2q(y\mid h)$, with $H(y)=\log_210\approx3.32$ bits for ten equally frequent digits.
+#
+# **The network** is a small ResNet with four hidden layers $h_1,\dots,h_4$ of 600, 300, 216 and 24 units that
+# no skip connection goes round (what went round a layer would not be in it). Each layer is projected on 64
+# principal components with *one* scale for all. A decoder of its own, one hidden layer of 96, is trained for
+# every layer at every moment, all at once, and judged on digits that neither the network nor the decoder has
+# seen: on training digits a decoder that learns by heart would not give a bound.
+#
+# One classifier, live:
+
+# %%
+rows = pd.DataFrame(kept.live("classifier"))
+figure, axes = plot.subplots(1, 2, size=(8.2, 3.2))
+for axis, column, name in ((axes[0], "x_bits", "x"), (axes[1], "y_bits", "y")):
+    lines = rows.pivot(index="step", columns="layer", values=column)
+    plot.curves(
+        {layer: lines[layer] for layer in lines},
+        x=np.arange(len(lines)),
+        ax=axis,
+        xlabel="training step",
+        ylabel="bits",
+        title=f"I({name}; h), by a decoder",
+        legend=name == "x",
+    )
+    axis.set_xticks(range(len(lines)), lines.index)
+plot.describe(
+    figure,
+    "Two panels over the training steps 0, 50, 150 and 400, one line for each of four layers. Left, bits about "
+    "the input: three nearly level lines, and below them h4, which falls steeply in the first steps. Right, bits "
+    "about the label: the lines of h3 and h4 climb.",
+)
+
+# %% [markdown]
+# **What to see.** Left, the deeper the layer, the fewer bits about the picture; $h_4$ loses most of them within
+# the first steps. Right, $h_4$ starts with the fewest bits about the label and gains most.
+#
+# **What the axis says.** $H(x)$ of digits is not known. The left panel shows how many bits a decoder gains
+# over one that sees no $h$, $\mathbb E\log_2q(x\mid h)-\mathbb E\log_2q(x)$. The unknown constant is the same for all
+# layers and moments, so *differences* between points are differences of bounds; the height of the zero line is
+# not known. And “decoder” belongs into every sentence about the picture. Without noise the layers of a network
+# are functions of $x$: the first ones hardly lose anything, and $I(y;h)$ would stay near $H(y)$ all through
+# training. What rises is what a small decoder *can read*.
 
 # %% [markdown]
 # ## 5 · What was kept?
@@ -439,7 +571,134 @@ pd.DataFrame(rows).T.round(3)
 # %% [markdown]
 # ## 6 · Information discarded, pixel by pixel
 #
-# To be filled.
+# **Claim** (Ma et al. 2019; Guan et al. 2019). One can say in units of the *input* how much of each pixel a layer
+# has discarded: as much noise as the pixel bears before the feature notices. These units are the same for every
+# layer and every network.
+#
+# Let $f$ be the network up to some layer, $x$ a picture with pixels $i=1,\dots,n$, and
+# $\varepsilon\sim\mathcal N(0,\operatorname{diag}(\sigma_1^2,\dots,\sigma_n^2))$ independent noise. Of all such noises that move
+# the feature by $r$ at most,
+#
+# $$\mathbb E\,\lVert f(x+\varepsilon)-f(x)\rVert^2\le r^2,$$
+#
+# take the one with the **largest entropy**, $\sum_i\log\sigma_i+\text{const}$: it says as little as possible
+# about the picture, so what it leaves is what $f$ really needs. For $r^2$ we take a tenth of the feature's own
+# variance over pictures, $r^2=\tau\,\mathbb E\,\lVert f(x')-\mathbb E f\rVert^2$ with $\tau=0.1$, which makes it independent of
+# the units of the layer. No $\sigma_i$ exceeds a **cap** of 1, the range of a pixel. The bits that pixel $i$ *kept* are
+# $\log_2(1/\sigma_i)$: 0 where it may be anything.
+#
+# **One layer, by hand.** For $f(x)=Wx$ the left side is $\sum_i\sigma_i^2\lVert W_{:i}\rVert^2$ ($W_{:i}$: column $i$), and the
+# optimum has a closed form.
+
+# %% [markdown]
+# ### Exercise 7.5 — the noise a linear layer bears ★★★ · 15 min · 3 points
+#
+# Write `largest_noise(W, radius, cap)` for $f(x)=Wx$, `W` (J, I): the σ (I,) that make $\sum_i\ln\sigma_i$ as large as
+# possible with $\mathbb E\lVert W\varepsilon\rVert^2\le$ `radius`² and $\sigma_i\le$ `cap`. Start without the cap (Lagrange). Then mind that
+# an input at the cap uses less than its share, and that the others may have what it leaves.
+
+
+# %% nbgrader={"grade": false, "grade_id": "answer-7.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def largest_noise(W, radius, cap):
+    """The σ of the largest entropy that moves Wx by ``radius`` at most.  W (J, I), two numbers → (I,)"""
+    ### BEGIN SOLUTION
+    squares = (W**2).sum(0)
+    free = torch.ones_like(squares, dtype=torch.bool)
+    while True:
+        share = (radius**2 - (cap**2 * squares[~free]).sum()) / free.sum()
+        over = free & (cap**2 * squares <= share)
+        if not over.any():
+            return torch.where(free, (share / squares).sqrt(), torch.full_like(squares, cap))
+        free = free & ~over
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-7.5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("7.5", largest_noise)
+
+# %% [markdown]
+# **Every free input moves the feature by the same amount**: $\sigma_i\lVert W_{:i}\rVert$ is the same for all of them. A deep network
+# has a slope $\partial f/\partial x_i$ in place of a column, and it depends on where one stands. So `discard` iterates: take the
+# slopes at *noisy* pictures, set $\sigma_i\propto1/\lVert\partial f/\partial x_i\rVert$, draw new noise, and fit one factor so that the feature
+# moves by τ. The norm of all slopes of a pixel is the mean square of $v^\top\partial f/\partial x_i$ over random $v$, one backward
+# pass each. On a linear layer the result must be yours:
+
+# %%
+g = torch.Generator().manual_seed(0)
+W = torch.randn(20, 36, generator=g) * torch.linspace(0.1, 2, 36)
+W[:, 0] = 0
+own = answer("7.5")(W, 2.0, 1.5)
+found = discarding.discard(lambda x: x.flatten(1) @ W.T, torch.rand(1, 1, 6, 6, generator=g), 1.0, tau=4.0, cap=1.5, samples=200)
+error = (found.sigma.flatten() / own).log().abs().max()
+print(f"largest relative difference {error:.1%}; {int((own >= 1.5).sum())} of 36 inputs at the cap")
+
+# %% [markdown]
+# **A network of scenes.** `scenes-cnn` says which of house and trees stand on the grass; sky, clouds, sun and
+# mountains say nothing about it. Five layers, twelve scenes; white pixels kept many bits, black ones none.
+
+# %%
+images, masks = scene_noise.pictures()
+pick = [0, 1, 2, 4]
+sheet = [[plot.tile(images[i]) for i in pick]]
+for depth in scene_noise.DEPTHS:
+    kept_bits = scene_noise.discarded(depth).kept
+    sheet.append([plot.outlined(plot.tile(kept_bits[i].clamp(0, 7) / 7), masks[i].numpy()) for i in pick])
+axis = plot.sheet([list(row) for row in zip(*sheet, strict=True)], columns=["x", *scene_noise.DEPTHS], size=1.25)
+plot.describe(
+    axis,
+    "Four scenes and beside each the bits that its pixels kept at five layers, as grey maps with house and trees "
+    "outlined. At layer 1 the maps are an even grey; at layer 5 sky and clouds are dark and house and trees light.",
+)
+
+# %%
+lines = {}
+for label, options in (
+    ("trained", {}),
+    ("trained, another scene's mask", {"exchanged": True}),
+    ("untrained", {"name": "untrained"}),
+):
+    depths = scene_noise.DEPTHS if label != "untrained" else ("layer 1", "layer 3", "layer 5")
+    found = np.array([scene_noise.interval(scene_noise.contrasts(d, **options)) for d in depths]).T
+    lines[label] = ([int(d[-1]) for d in depths], *found)
+axis = plot.bands(lines, xlabel="layer", ylabel="bits kept, foreground − rest")
+axis.set_xticks(range(1, 6))
+plot.describe(
+    axis,
+    "Bits kept by house and trees minus those of the rest over five layers, three lines with shaded intervals. The "
+    "trained network's rises steadily; with another scene's mask it rises less; the untrained network's rises "
+    "least.",
+)
+
+# %% [markdown]
+# **What to see.** At layer 1 every pixel is needed about equally; with depth the sky goes first and house and
+# trees stay. The trained network's contrast grows with every layer. Two controls say what part of it is
+# learned. Another scene's mask gives some contrast too, because houses and trees stand in the same region of every
+# scene; the trained network's own masks give more than twice as much at layer 5. And an untrained network of the
+# same build keeps a little more of textured regions and less of the border. The shades are 95 % intervals over
+# twelve scenes: they speak of more scenes for *this* network, not of other networks. Grass is kept longer than the
+# sky, though the label does not depend on it: a network must look at the grass to know that nothing stands there.
+#
+# **Why not gradients?** They are in units of the layer. Multiply the weights of layer 2 by 10 and divide
+# those of layer 3 by 10: with ReLUs in between the network computes what it did. Its gradients at layer 2 are
+# ten times as large; the noise that it bears, relative to the feature's own variance, is the same.
+
+# %%
+plain, scaled = comparison(1.0), comparison(10.0)
+pd.DataFrame(
+    {"as it is": plain, "layer 2 × 10, layer 3 ÷ 10": scaled},
+    index=["size of the gradient of layer 2", "bits kept at layer 2", "change of the network's outputs"],
+).T.style.format("{:.3g}").set_uuid("comparison")
+
+# %% [markdown]
+# So “layer 4 has larger gradients than layer 2” says nothing about what either has seen, while bits kept can be
+# compared between layers, and between the trained and the untrained network in the figure above. Two limits: what
+# is called optimal is so for independent Gaussian noise, and the iteration neglects how the slopes themselves
+# change with σ (on a small network a direct search finds hardly more entropy).
+#
+# **Try it.** Scene, depth, and a factor on the noise: at × 1 the feature moves by a tenth of its variance.
+
+# %% tags=["demo"]
+demos.get("07/discarded").show()
 
 # %% [markdown]
 # ## 7 · The entropy of the gates
