@@ -7,6 +7,7 @@ from lectures import prose, read
 
 from xaikit import claims, data, exercises, features, zoo
 from xaikit.claims import lecture01 as rows
+from xaikit.demos import lecture01_playground as playground
 
 PARTS = ["A toy network to play with", "First-layer filters are pictures", "The patches a unit likes best",
          "Activation maximisation: one answer or many?", "Sampling from a unit", "Class models", "Regularisers", "Objectives"]
@@ -72,6 +73,16 @@ def _elsewhere(scenes):
     from dataclasses import replace
 
     return replace(scenes, masks=scenes.masks.roll((32, 32), (2, 3)))
+
+
+def test_xor_wants_four_units_of_one_layer():
+    """What section 0 answers to its second question."""
+    def right(units):
+        game = playground.Playground("xor", noise=0.0, depth=1, units=units, activation="tanh", lr=0.03)
+        game.step(2000)
+        return game.measure()[-1]
+
+    assert right(2) < 0.9 < 0.97 < right(4)
 
 
 def test_the_grainy_filters_are_the_dead_ones():

@@ -88,7 +88,7 @@ pd.DataFrame(rows).T.style.set_uuid("v1").format("{:.0%}").set_caption("test poi
 # <details><summary>Answers to 1 to 5, after you tried</summary>
 #
 # 1. A product of matrices is a matrix: without an activation all layers together are one linear map. 2. Circle: three, whose edges enclose the disc as a triangle; with two there is an open side.
-# Xor: two, parallel edges with opposite signs along a diagonal. 3. In the second layer; in the first each unit is one straight edge, whatever it learns. 4. The test loss, once the network bends
+# Xor: four, an edge for each corner; two make a band along a diagonal, which leaves about one point in six on the wrong side, three get nearly all. 3. In the second layer; in the first each unit is one straight edge, whatever it learns. 4. The test loss, once the network bends
 # around single points; the training loss goes on falling. 5. The units become all red or all blue, with an edge outside the square: saturated, and the gradient through them is nearly 0, so that
 # it seldom recovers.
 #
@@ -167,13 +167,15 @@ for name, gone in without.items():
         right[name] = (mlp(test.images).argmax(1) == test.labels).float().mean().item()
 print(f"dead among the grainiest {int(dead.sum())}: {dead[by_grain[-int(dead.sum()):]].float().mean():.0%}, among the others: "
       f"{dead[by_grain[:-int(dead.sum())]].float().mean():.0%}")
+fires = features.responses(mlp, "1", test.images)[:, dead].amax(0)
+print(f"dead units that fire for a test digit: {(fires > 0).sum()}, the largest value {fires.max():.2f} (of the living ones {highest.max():.1f})")
 pd.Series(right).map("{:.1%}".format).rename("test digits right").to_frame()
 
 # %% [markdown]
 # **What to see.** The first row shows what the network looks for: a stroke here, an empty place there. The last row looks like the random numbers that every filter
 # began with, and that is what it is: nearly all of these units are dead. A step of training may push a unit below 0 for every picture; from then on no gradient reaches
-# it, and what it is stays for good. A filter that is all noise died at once; about a third of the dead units had learned something smooth before they died, and these no look at the filter
-# finds. Taking all of them out changes no answer: nothing ever came from them.
+# it, and what it is stays for good. A filter that is all noise died at once, or nearly (unit 98 is just above 0 for some picture); about a third of the dead units had learned something smooth before they died, and these no look at the filter
+# finds. Taking all of them out changes no answer. Dead means dead on the *training* pictures; next to nothing comes from these units for test digits, as the second line of numbers says.
 #
 # No two filters are duplicates, though in the dense network some are far more alike than random ones would be. For the 5 × 5 filters of `digits-cnn` the random
 # columns warn: with 25 numbers a cosine of 0.55 comes by chance, and a grain of 0.7 says nothing, as all its units live. A filter that small is hardly a picture. For such units, and for all
@@ -266,7 +268,7 @@ table
 # **What to see.** Each stride makes the later kernels larger: from 5 pixels to 80 in five layers. The fields of `scenes-cnn`'s last layer are larger than the picture, and much of them lies in the padding.
 
 # %% [markdown]
-# ### Exercise 1.2 — top-k patches ★★☆ · 12 min · 2 points
+# ### Exercise 1.2 — top-k patches ★★☆ · 15 min · 3 points
 #
 # Show a unit by the patches of pictures that it likes best. Write `strongest_patches(maps, images, k, size, stride, start)`:
 #
@@ -295,11 +297,24 @@ def strongest_patches(maps, images, k, size, stride, start):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "check-1.2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-1.2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 check("1.2", strongest_patches)
 
 
 # %% [markdown]
+# Your two functions together (the library's where a check did not pass): the receptive field of the second convolution of `digits-cnn`, and eight patches for one of its units.
+
+# %%
+field_of, patches_of, unit = answer("1.1"), answer("1.2"), 5
+size, stride, start = field_of(torch.tensor([[5, 1, 2, 1], [2, 2, 0, 1], [3, 1, 1, 1]]))  # features.0, pooling, features.3
+maps = features.responses(cnn, "features.3", test.images)[:, unit]
+favourites = torch.as_tensor(patches_of(maps, test.images[:, 0], 8, int(size), int(stride), int(start)))
+axes = plot.grid(favourites, columns=8, size=1.0, titles=[f"unit {unit}, {int(size)} × {int(size)}", *[""] * 7])
+plot.describe(axes[0], "Eight grey patches of ten by ten pixels from test digits: in each a bright horizontal stroke above a dark hollow.")
+
+# %% [markdown]
+# **What to see.** A stroke above a hollow, from digits of several classes: the top of the bowl of a 6, of a 5, of a 3.
+#
 # For a data set that does not fit into memory `features.top_patches` goes through it once, batch by batch, and keeps for every unit only the best so far. Four layers of `scenes-cnn`, the best of 400 landscapes that
 # it was not trained on; in each layer four units, one a row, from the most active one to one in the middle of the order. Black is outside the picture:
 
@@ -311,15 +326,17 @@ for ax, layer in zip(axes.flat, ("features.3", "features.6", "features.9", "feat
     units = order[[0, len(order) // 6, len(order) // 3, len(order) // 2]].tolist()
     sheet = torch.nn.functional.pad(top.patches[units], [max(1, top.field.size[0] // 16)] * 4, value=1.0)  # a white frame round each
     ax.imshow(plot.pixels(sheet.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)))
-    ax.set_title(f"{layer}: {top.field.size[0]} × {top.field.size[1]} pixels; units {', '.join(map(str, units))}")
+    for row, unit in enumerate(units):  # the unit's number beside its row
+        ax.text(-0.08 * sheet.shape[3], (row + 0.5) * sheet.shape[3], str(unit), ha="right", va="center", fontsize=9)
+    ax.set_title(f"{layer}: {top.field.size[0]} × {top.field.size[1]} pixels")
     ax.axis("off")
-plot.describe(fig, "Four sheets of patches from small landscapes, for four layers; in each four rows, the units, of five patches. In the lowest edges of crowns and walls, "
+plot.describe(fig, "Four sheets of patches from small landscapes, for four layers; in each four rows, the units, of five patches. In the lowest two rows of mixed patches and two with crowns over walls, doors and trunks, "
                    "then gables and house fronts, then pointed trees on a sky; in the last layer whole pictures with or without houses.")
 plt.show()
 
 # %% [markdown]
-# **What to see.** Most rows are of one kind: a dark crown beside a wall, a gable, a house front, a pointed tree against the sky. The very first row is not: window frames, a tree, a door, the corner of the picture. What they have in common is
-# an edge with a certain slant and colour, and there is no word for it. With depth the kinds become nameable, and the fields so large that they hold nearly everything: in the
+# **What to see.** Most rows are of one kind: a dark crown beside a wall, a gable, a house front, a pointed tree against the sky. The first two rows are not: eaves, corners of
+# doors, crowns, clouds at the border of the picture; we see nothing that they share. So a unit's best patches can be a mixture. With depth the kinds become nameable, and the fields so large that they hold nearly everything: in the
 # last sheet one can no longer say *which part* of the patch the unit answers to. That question belongs to lectures 02 to 04. And beware of the best five: they show what a unit likes *most*, in the pictures we happen to have. A unit may also like other things somewhat less.
 #
 # **Try it.** Choose a layer and move through its units. Which units can you name in one word? How do the patches of the class scores differ?
@@ -414,7 +431,7 @@ axes = plot.grid([*pictures[0], *pictures[1]], columns=8, size=1.1, signed=[Fals
 plot.describe(axes[0], "Two rows for eight units of features.6: the best training digits above, and below the maxima under the same norm, patterns of red and blue in a square field in the middle.")
 
 # %% [markdown]
-# **What to see.** With the same length the search gains a factor of two to three in every layer, and it fails for hardly a unit (a nearly empty patch leaves next to no length). The best real picture of a unit says *where in the data* it is high, the maximum says *what it computes*: small red and blue patterns that no digit has. They fill only the
+# **What to see.** With the same length the search gains a factor of two to three in every layer, and it fails for no unit here. The best real picture of a unit says *where in the data* it is high, the maximum says *what it computes*: mostly red and blue patterns that no digit has (unit 3, a single thick stroke, is the exception). They fill only the
 # middle of the picture, the receptive field of the unit in the middle of the map; outside nothing pulls, and the noise of the start shrinks away as the length is spent inside.
 #
 # **Is it one picture?** The paper's “very surprising” finding is that for a given unit the search ends at one and the same picture from any start. As a number, for six units of three layers: the mean cosine similarity between the answers from five starts.
@@ -475,16 +492,23 @@ pd.DataFrame({name: {"layers": " – ".join(map(str, net.widths)), "on test digi
               for name, net in nets.items()}).T
 
 # %%
-some = digits_28[[3, 30, 60, 90, 120, 150]]
+some, flat, mean_digit = [3, 30, 60, 90, 120, 150], digits_28.flatten(1), train.images.mean(0).flatten()
+nats = lambda p: torch.nn.functional.binary_cross_entropy(p.expand_as(flat), flat, reduction="none").sum(1).mean().item()
 with torch.no_grad():
-    restored = [nets[name].reconstruct(some) for name in nets]
-axes = plot.grid([*some, *restored[0], *restored[1]], columns=6, size=1.1,
+    restored = {name: net.reconstruct(digits_28) for name, net in nets.items()}
+    rows = {name: {"KL, nats": nats(x.flatten(1)) - nats(flat), "digits-cnn reads": (cnn(x.view(-1, 1, 28, 28)).argmax(1) == test.labels).float().mean().item()}
+            for name, x in {"the digit itself": flat, **{f"restored by {name}": x for name, x in restored.items()}, "the mean training digit": mean_digit.expand_as(flat)}.items()}
+display(pd.DataFrame(rows).T.style.set_uuid("v11").format({"KL, nats": "{:.1f}", "digits-cnn reads": "{:.0%}"}))
+print(f"log-likelihood, nats a test image: {-nats(mean_digit):.1f} where every pixel is drawn by itself with the mean digit's probability; {-nats(flat):.1f} at the very most")
+axes = plot.grid([*digits_28[some], *(x for name in nets for x in restored[name][some])], columns=6, size=1.1,
                  titles=["test digits", *[""] * 5, "restored by the SDAE", *[""] * 5, "restored by the DBN", *[""] * 5])
 plot.describe(axes[0], "Three rows of six: test digits, and the same digits restored from the third layer of the SDAE and the second of the DBN; "
                        "the restored ones are smoother, and the SDAE's are more alike.")
 
 # %% [markdown]
-# Both tops hold most of what makes a digit; the narrower third layer of the SDAE loses more of what makes it *this* digit. Now Erhan's question, asked of every layer: which $x$ with $\lVert x\rVert=\rho$ excites a unit most? The
+# **What to see.** Both tops hold most of what makes a digit: `digits-cnn` still reads most of the restored ones. The narrower third layer of the SDAE loses more of what makes it *this* digit, but far less than the mean digit, which
+# knows nothing of it. The DBN's bound of the table before lies between the two log-likelihoods printed here, nearer to the upper one. The lower one knows only how bright each pixel is on average; nothing beats the upper one,
+# since a grey pixel counts as a probability, and its draw cannot be guessed. Now Erhan's question, asked of every layer: which $x$ with $\lVert x\rVert=\rho$ excites a unit most? The
 # search starts at random pixels and goes up the gradient; after each step the length is put back to $\rho$, the average length of a
 # digit. In the first layer the answer is known: the unit's sum is $w\cdot x+b$, so $x^*=\rho\,w/\lVert w\rVert$, the filter itself.
 
@@ -549,7 +573,7 @@ pd.DataFrame(rows).T.style.set_uuid("v5").format("{:.3f}").set_caption("cosine s
 # **Code.** One step is three lines; they are yours.
 
 # %% [markdown]
-# ### Exercise 1.4 — one Gibbs step with a clamped unit ★★☆ · 8 min · 3 points
+# ### Exercise 1.4 — one Gibbs step with a clamped unit ★★☆ · 7 min · 2 points
 #
 # Write `gibbs_step(v, W, b, c, unit, u_h, u_v)` for N chains at once: draw all hidden units given `v`, hold hidden unit `unit` at 1 in every
 # chain, draw all visible units given that `h`, and return `h` and the new `v`. `W` is (H, V). To *draw* means: 1 where a uniform random number lies below the probability, else 0; the
@@ -566,7 +590,7 @@ def gibbs_step(v, W, b, c, unit, u_h, u_v):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "check-1.4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-1.4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 check("1.4", gibbs_step)
 
 # %% [markdown]
@@ -582,7 +606,11 @@ for i in range(61):
     h, v = step(v, top.weight, top.hidden_bias, top.visible_bias, 3, torch.rand(12, 200, generator=generator), torch.rand(12, 200, generator=generator))
 axes = plot.grid(torch.cat(frames).view(-1, 28, 28), columns=12, size=0.85,
                  titles=[f"step {n}" if i == 0 else "" for n in (0, 1, 5, 60) for i in range(12)])
-plot.describe(axes[0], "Four rows of twelve chains: faint scribbles at first, digit-like shapes after one step, more and more readable digits after five and sixty steps.")
+plot.describe(axes[0], "Four rows of twelve chains: faint scribbles at first, digit-like shapes after one step, about half of them readable digits after five and after sixty steps.")
+
+# %% [markdown]
+# **What to see.** What one step makes of noise is digit-like at once; after five steps about half of the pictures can be read. Between five and sixty they get no better, but other: a chain wanders from one digit to another
+# (follow a column downwards). So a chain is soon among the pictures that the network believes in, and needs much longer to see all of them.
 
 # %% [markdown]
 # **Picture.** As on the slides: each row is a unit of layer 2, first the mean of its samples, then some of them.
@@ -731,9 +759,10 @@ print(f"of the 5 % most salient pixels {house.flatten(1)[strongest].float().mean
 # A network gets by with high frequencies that pictures hardly contain; strided convolutions and pooling even add to them, since their gradients reach some pixels more often than others. First write three of these ways yourself.
 
 # %% [markdown]
-# ### Exercise 1.5 — total variation and its gradient ★★☆ · 12 min · 2 points
+# ### Exercise 1.5 — total variation and its gradient ★★☆ · 10 min · 2 points
 #
-# The total variation of a picture is the sum of the squared differences of neighbouring pixels, in both directions:
+# The total variation of a picture is here the sum of the *squared* differences of neighbouring pixels, in both directions (the quadratic variant, β = 2 of Mahendran and Vedaldi 2015;
+# the classical one, of Rudin, Osher and Fatemi 1992, has no square and keeps edges):
 #
 # $$\mathrm{TV}(x)=\sum_{i,j}\,(x_{i+1,j}-x_{i,j})^2+\sum_{i,j}\,(x_{i,j+1}-x_{i,j})^2 ,$$
 #
@@ -794,7 +823,7 @@ check("1.6", waves_to_image)
 
 
 # %% [markdown]
-# ### Exercise 1.7 — jitter that does not leak ★★☆ · 9 min · 1 point
+# ### Exercise 1.7 — jitter that does not leak ★★☆ · 9 min · 2 points
 #
 # Write `jitter(x, down, right, fill)`: the pictures `x` (N, H, W), moved `down` pixels down and `right` pixels to the right. Both are whole numbers of either sign (negative: up, left; 0: not at all), |down| < H and
 # |right| < W. Pixels that come in at one side are the number `fill`; what goes out at the other side is lost, and must not come in again. Return (N, H, W).
@@ -813,11 +842,37 @@ def jitter(x, down, right, fill):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "check-1.7", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-1.7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 check("1.7", jitter)
 
 
 # %% [markdown]
+# Your three (the library's where a check did not pass) at work: noise after steps against the gradient of 1.5; the same random waves of 1.6 at four decays; a landscape moved by 1.7. Above the first two rows stands the grain.
+
+# %%
+variation_of, waves_of, moved, generator = answer("1.5"), answer("1.6"), answer("1.7"), torch.Generator().manual_seed(0)
+x, pictures, titles = torch.rand(1, 64, 64, generator=generator), [], []
+for i in range(31):
+    if i in (0, 1, 5, 30):
+        pictures.append(x[0])
+        titles.append(f"step {i}: {features.fast_share(x[None]).item():.2f}")
+    x = x - 0.1 * torch.as_tensor(variation_of(x)[1]).float()
+a, b = torch.randn(2, 1, 64, 33, generator=generator)
+for decay in (0, 0.5, 1, 2):
+    waves = torch.as_tensor(waves_of(a, b, 64, decay)).float()
+    pictures.append((waves[0] - waves.min()) / (waves.max() - waves.min()))  # between 0 and 1, for the eye
+    titles.append(f"decay {decay}: {features.fast_share(waves[None]).item():.2f}")
+for down, right in ((0, 0), (9, 0), (-6, 20), (0, -30)):
+    pictures.append(torch.as_tensor(moved(scenes.images[30].mean(0, keepdim=True), down, right, 0.5))[0])
+    titles.append(f"down {down}, right {right}")
+axes = plot.grid(pictures, columns=4, size=1.35, titles=titles)
+plot.describe(axes[0], "Three rows of four grey pictures: noise that is smoothed to an even grey in 30 steps; noise from waves that turns into soft clouds as the decay grows; "
+                       "a tree in a landscape, moved in three ways, with even grey where it left.")
+
+# %% [markdown]
+# **What to see.** A step against the gradient of TV is a blur: it takes the fast waves first, and in the end all. The decay does the same to the fast waves, but to the *start* and to the *steps*, not to the picture that is reached: a large
+# coefficient can still bring any wave back. And the jitter lets nothing in at the other side.
+#
 # **Picture.** One toggle at a time, and then three together: the scores of the four classes of `scenes-cnn` are climbed at once, each in a picture of its own, from the same starts. Shown is *house*, after 16, 32 and 48 steps. Above each
 # picture: its grain · its score.
 
@@ -840,7 +895,7 @@ for name, way in ways.items():
     way = {"bounds": (0, 1), **way}
     objective = features.logit(four) - way.pop("minus") if "minus" in way else features.logit(four)
     for found in list(features.ascend(scenes_cnn, objective, (3, 64, 64), n=4, steps=48, **way))[1:]:
-        last[name] = x = found.images.clamp(0, 1)
+        x, last[name] = found.images.clamp(0, 1), found.images
         pictures.append(x[1])
         titles.append(f"{name if found.step == 16 else ''}\n{features.fast_share(x)[1].item():.2f} · {score_of(x, four)[1].item():.0f}")
 axes = plot.grid(pictures, columns=6, size=1.4, titles=titles)  # two ways a row
@@ -849,18 +904,24 @@ plot.describe(axes[0], "Eight ways of searching, three pictures each, after 16, 
 
 # %% [markdown]
 # **What to see.** One motif in every way of searching: something dark and flat above something light, *eaves over a wall*. That is what `scenes-cnn` calls a house, and section 2's patches agree. Around it each regulariser draws what it
-# likes: noise, calm, broad waves, a landscape. Only the learned prior puts *one* roof where houses stand, and this knowledge comes from the prior, not from the network. Fourier's white ground comes from its slowest wave, which is the cheapest: bright walls speak for a house. And the score pays for every regulariser: nothing adds to it as noise does.
+# likes: noise, calm, broad waves, a landscape. Only the learned prior puts *one* roof where houses stand, and this knowledge comes from the prior, not from the network. Fourier's white ground comes from its slowest wave, which is the cheapest. And the score pays for every regulariser: nothing adds to it as noise does.
 #
 # **As numbers**, the mean over all four classes at the end:
 
 # %%
 rows = {}
-for name, (x, unit) in {**{name: (x, four) for name, x in last.items()}, "real landscapes": (scenes.images[:200], scenes.labels[:200])}.items():
+for name, (x, unit) in {**{name: (x.clamp(0, 1), four) for name, x in last.items()}, "real landscapes": (scenes.images[:200], scenes.labels[:200])}.items():
     with torch.no_grad():
         said = scenes_cnn(x).argmax(1)
     rows[name] = {"grain": features.fast_share(x).mean().item(), "score": score_of(x, unit).mean().item(), "recognised": (said == unit).float().mean().item()}
 grains = {k: v["grain"] for k, v in rows.items()}
-pd.DataFrame(rows).T.style.set_uuid("v9").format({"grain": "{:.3f}", "score": "{:.1f}", "recognised": "{:.0%}"})
+display(pd.DataFrame(rows).T.style.set_uuid("v9").format({"grain": "{:.3f}", "score": "{:.1f}", "recognised": "{:.0%}"}))
+free = last["learned prior"]
+with torch.no_grad():
+    named = [scenes.classes[k] for k in scenes_cnn(free.clamp(0, 1)).argmax(1)]
+pd.DataFrame({"brightness with Fourier": last["Fourier"].mean((1, 2, 3)), "of real landscapes": [scenes.images[scenes.labels == k].mean().item() for k in four],
+              "learned prior: values outside 0 … 1": ((free < 0) | (free > 1)).float().mean((1, 2, 3)), "taken for": named}, index=scenes.classes).style.set_uuid("v12").format(
+    {"brightness with Fourier": "{:.2f}", "of real landscapes": "{:.2f}", "learned prior: values outside 0 … 1": "{:.0%}"})
 
 # %%
 lower = {k: grains[k] / grains["none"] for k in ("total variation", "blur", "Fourier", "shaken", "learned prior")}
@@ -868,8 +929,12 @@ Markdown("Against no regulariser the grain is " + ", ".join(f"× {v:.2f} with {k
          + f"; with an L2 penalty × {grains['L2'] / grains['none']:.2f}.")
 
 # %% [markdown]
-# **What to see.** All lower the grain, an L2 penalty by far the least: a weak picture need not be a smooth one. Real landscapes lie between the extremes. The ways differ in what they leave possible. Fourier changes only the coordinates in which we climb: every picture can still be
-# reached, but the steepest way leads elsewhere. A penalty makes some pictures dearer. Blur and the prior make most pictures impossible: 64 numbers span a small part of all pictures, and grain is not in it.
+# **What to see.** All lower the grain, an L2 penalty by far the least: a weak picture need not be a smooth one. Real landscapes are as smooth as the prior's pictures; only all three ways together overshoot. The second table, by class: with Fourier
+# the classes without trees turn bright and those with trees dark, though real landscapes of the four classes are about equally bright. For this network dark speaks for trees, and the slowest wave makes use of it. The learned prior's code has no bounds, and for
+# trees much of what it says lies outside 0 … 1 and is cut off before we measure; its one failure is *trees*, taken for a house with trees.
+#
+# The ways differ in what they leave possible. Fourier changes only the coordinates in which we climb: every picture can still be
+# reached, but the steepest way leads elsewhere. A penalty makes some pictures dearer. Blur and the prior make most pictures impossible: 64 numbers span a small part of all pictures, and grain is not in it. The number cannot tell the two apart: blur and Fourier have the same grain.
 
 # %% [markdown]
 # ## 7 · Objectives
@@ -901,11 +966,12 @@ with torch.no_grad():
     said = {name: scenes.classes[scenes_cnn(x).argmax()] for name, x in found.items()}
 axes = plot.grid([x[0] for x in found.values()], columns=3, size=2.1, titles=[f"{name}\n→ {said[name]}" for name in found])
 plot.describe(axes[0], "Six pictures: a small motif in the middle for the neuron, the motif repeated for the channel, a mix of shapes for the layer, "
-                       "light shapes with dark edges for the direction house, nearly white for no house, and dark strokes over light for the class score.")
+                       "white patches under dark bars for the direction house, nearly white for no house, and dark strokes over light for the class score.")
 
 # %% [markdown]
-# **What to see.** The neuron's motif stands in the middle, in its field of 40 × 40 pixels (the smooth rest is the Fourier waves' spill), the channel's everywhere. The direction “house” adds up many channels and looks unlike each of
-# them; below its name stands what the network takes it for. It was made from all pictures with a house, so trees come along. “No house” is no failure of the plot: an empty, bright picture is what has nothing on the grass.
+# **What to see.** The neuron's motif stands in the middle, in its field of 40 × 40 pixels (the smooth rest is the Fourier waves' spill), the channel's everywhere. But neuron, channel, layer, direction “house” and class score all show the same: dark eaves
+# over something white. So here the claim holds only in part: the objectives differ in *where* and *how much*, and the texture is common to them. Below each name stands what the network takes the picture for. It calls nearly every strong texture
+# a house with trees, so this tells little of the unit. “No house” is no failure of the plot: an empty, bright picture is what has nothing on the grass.
 # **DeepDream** starts from a picture instead of noise. It makes more of what the layer already finds there, and what it finds depends on the picture:
 
 # %%
@@ -918,43 +984,44 @@ axes = plot.grid([*chosen, *dreams], columns=4, size=1.9, titles=titles)
 plot.describe(axes[0], "Above four landscapes, below the same after the dream: dark bars on windows, door and eaves of the houses, specks on the crowns of the trees, and on the empty meadow tree-like columns at the border.")
 
 # %% [markdown]
-# **What to see.** The house gets more of its eaves, windows and door, the trees more leaves. On the empty meadow the layer makes something of the little it finds, trees at the border of the picture, and the network believes in them.
+# **What to see.** The house gets more of its eaves, windows and door, the trees coarse dark specks on their crowns. Then read the titles: two of the four answers changed. On the empty meadow
+# the layer makes something of the little it finds, columns of coloured noise at the border of the picture, and the network calls them trees. And the trees of the third picture become a house with trees, where we see no house at all. Here what the network believes and what we see part.
 
 # %% [markdown]
 # **Several facets of one unit.** Starting several searches for one channel gives several pictures, but are they different *answers*? A **diversity** term takes away what they share: it subtracts the mean cosine
-# between the pictures' Gram matrices $G=AA^\top$, where $A$ holds the layer's activations, channels × places. (So it compares textures, wherever they are in the picture.) Its weight $w$ has a price:
+# between the pictures' Gram matrices $G=AA^\top$, where $A$ holds the layer's activations, channels × places. (So it compares textures, wherever they are in the picture.) Four weights $w$:
 
 # %%
 show_source(features.diversity)
 
 # %%
 pictures, titles = [], []
-for weight in (0, 10):
+for weight in (0, 4, 6, 8):
     objective = features.channel(layer, strongest) + weight * features.diversity(layer)
-    x = features.maximize(scenes_cnn, objective, (3, 64, 64), n=4, steps=48, seed=1, **calm).images
+    x = features.maximize(scenes_cnn, objective, (3, 64, 64), n=4, steps=32, seed=1, **calm).images
     acts = features.responses(scenes_cnn, layer, x)
     alike, value = -features.diversity(layer)({layer: acts}).mean(), acts[:, strongest].mean((1, 2))
     pictures += list(x)
     titles += [f"w = {weight}: alike {alike:.2f}\nvalue {v:.1f}" if i == 0 else f"\nvalue {v:.1f}" for i, v in enumerate(value)]
 axes = plot.grid(pictures, columns=4, size=1.5, titles=titles)
-best = features.top_images(scenes_cnn, layer, strongest, scenes, k=1)
-plot.describe(axes[0], "Two rows of four pictures of one channel. Without the term all four show the same strokes; with it some become quite different, and their values drop.")
-print(f"mean of channel {strongest} over the best real landscape for it: {features.responses(scenes_cnn, layer, best.patches)[0, strongest].mean():.2f}")
+plot.describe(axes[0], "Four rows of four pictures of one channel. Without the term and with a weight of 4 all show the same strokes; with 6 and 8 two in each row become quite different, and their values drop.")
+print(f"mean of channel {strongest} over a real landscape, at most: {features.responses(scenes_cnn, layer, scenes.images)[:, strongest].mean((1, 2)).max():.2f}")
 
 # %% [markdown]
-# **What to see.** Without the term: four times the same texture. With a large weight the pictures differ, but look at the values: those that differ most hardly excite the channel any more. This channel has *one* facet, and
-# the term cannot invent another. A second facet is one whose value stays high. Always print the value.
+# **What to see.** Without the term: four times the same texture, and with a weight of 4 still. From some weight on the pictures differ, but look at the values: those that differ most leave the channel altogether, at values of about 0 or below.
+# A second facet would be a picture that differs and whose value stays high; at these weights we found none. The price is not paid bit by bit: below that weight the term does next to nothing, above it single pictures are given up. Always print the value.
 
 # %% [markdown]
 # ## Live: layer × unit × objective × regularisers
 #
-# Press play. The picture forms while you watch, and begins anew the moment you pick another unit. Find a unit whose picture you can name, then take its regularisers away one by one: what remains?
+# Press play. The picture forms while you watch, and begins anew the moment you pick another unit. (The layers are named as in this notebook, and the orange number is the grain. The blue one compares with the best real picture at the length of a *whole* picture; the table of section 3
+# gave the search only the length of the patch, so its factors are smaller.) Find a unit whose picture you can name, then take its regularisers away one by one: what remains?
 
 # %% tags=["demo"]
 demos.get("01").show()
 
 # %% [markdown]
-# **With a network trained on photographs**, where its weights are on this machine (`xaikit.zoo.imagenet` gets them once there is a network). Fourier and shaken together, ten classes in one batch. Beaks, eyes, manes and stripes appear, the same ones several times and in no order: this network, too, averages over places.
+# **With a network trained on photographs**, where its weights are on this machine (`xaikit.zoo.imagenet` gets them once there is a network). Fourier and shaken together, ten classes in one batch.
 
 # %%
 try:
@@ -971,6 +1038,7 @@ else:
         said = network(x).argmax(1)
     axes = plot.grid(list(x), columns=5, size=1.9, titles=[names[c].split(",")[0] + (" ✓" if c == k else f", taken for {names[k]}") for c, k in zip(classes, said, strict=True)])
     plot.describe(axes[0], "Ten pictures from noise, one for each class, with parts of animals and things repeated all over.")
+    display(Markdown("**What to see.** Beaks, eyes, manes and stripes appear, the same ones several times and in no order: this network, too, averages over places."))
 
 # %% [markdown]
 # ## Paper against here
