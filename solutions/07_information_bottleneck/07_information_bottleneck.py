@@ -33,7 +33,8 @@ import torch
 
 from xaikit import claims, demos, plot
 from xaikit.claims.lecture07_bounds import comparison
-from xaikit.dynamics import bounds, discarding, gates, information, kept, plane
+from xaikit.demos import lecture07_bounds
+from xaikit.dynamics import bounds, discarding, gates, information, kept, pixelcnn, plane
 from xaikit.exercises import answer, check
 from xaikit.source import show_source
 from xaikit.studies import scene_noise
@@ -566,7 +567,54 @@ plot.describe(
 # %% [markdown]
 # ## 5 · What was kept?
 #
-# To be filled.
+# A number of bits does not say which. **Claim** (Darlow and Storkey, section 5). Draw pictures from the decoder:
+# what all samples from one $h$ share is what the layer kept, and what differs between them is what it dropped.
+#
+# Independent pixels would give noise. A **PixelCNN** draws one pixel after the other, each given those before:
+#
+# $$q(x\mid h)=\prod_i q(x_i\mid x_1,\dots,x_{i-1},h).$$
+#
+# It is a convolutional network whose filters are masked, so that a pixel sees only what lies above it and to
+# its left. Ours has four masked convolutions and a softmax over the 17 levels; $h$ becomes four maps that are
+# added in every layer.
+
+# %%
+show_source(pixelcnn.Masked)
+show_source(pixelcnn.sample)
+
+# %% [markdown]
+# The PixelCNNs were trained in the longer run, one for each layer of a classifier and of an auto-encoder, and
+# ship with the course; the samples are drawn now.
+
+# %%
+columns = list(range(10))
+sheet = [[plot.tile(image) for image in lecture07_bounds.ten()]]
+labels = ["x"]
+for task in kept.TASKS:
+    for layer in bounds.LAYERS:
+        codes, model = kept.shipped()[task][layer]
+        h = codes(lecture07_bounds.ten())
+        for draw in range(2 if layer == "h4" else 1):
+            sheet.append([plot.tile(image) for image in pixelcnn.sample(model, h, seed=draw)])
+            labels.append(f"{task}, {layer}")
+axis = plot.sheet(sheet, columns=columns, labels=labels, size=0.5)
+plot.describe(
+    axis,
+    "A sheet of ten columns, one for each digit. First row: the digit. Then samples from the decoders of the "
+    "classifier's layers h1 to h4 and of the auto-encoder's. From h1 to h3 they look like the digit; from the "
+    "classifier's h4 many show another shape; from the auto-encoder's h4 they stay close.",
+)
+
+# %% [markdown]
+# **What to see.** Down to $h_3$ both networks fix nearly all of the picture. From the classifier's $h_4$ come
+# different pictures, and only some have the label, though a classifier reads most of it from the same $h_4$: the
+# decoder does not use all that is there, and a lower bound may be the decoder's fault. From the auto-encoder's
+# $h_4$ nearly the same picture comes every time. (One network each.)
+#
+# **Try it.** Network, depth and digit: twelve samples and their mean, sharp where $h$ fixes the pixels.
+
+# %% tags=["demo"]
+demos.get("07/kept").show()
 
 # %% [markdown]
 # ## 6 · Information discarded, pixel by pixel
