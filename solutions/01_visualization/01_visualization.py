@@ -313,7 +313,7 @@ axes = plot.grid(favourites, columns=8, size=1.0, titles=[f"unit {unit}, {int(si
 plot.describe(axes[0], "Eight grey patches of ten by ten pixels from test digits: in each a bright horizontal stroke above a dark hollow.")
 
 # %% [markdown]
-# **What to see.** A stroke above a hollow, from digits of several classes: the top of the bowl of a 6, of a 5, of a 3.
+# **What to see.** A bright stroke above a dark hollow, eight times; the demo below shows where in a digit such patches lie.
 #
 # For a data set that does not fit into memory `features.top_patches` goes through it once, batch by batch, and keeps for every unit only the best so far. Four layers of `scenes-cnn`, the best of 400 landscapes that
 # it was not trained on; in each layer four units, one a row, from the most active one to one in the middle of the order. Black is outside the picture:
@@ -930,7 +930,7 @@ Markdown("Against no regulariser the grain is " + ", ".join(f"× {v:.2f} with {k
 
 # %% [markdown]
 # **What to see.** All lower the grain, an L2 penalty by far the least: a weak picture need not be a smooth one. Real landscapes are as smooth as the prior's pictures; only all three ways together overshoot. The second table, by class: with Fourier
-# the classes without trees turn bright and those with trees dark, though real landscapes of the four classes are about equally bright. For this network dark speaks for trees, and the slowest wave makes use of it. The learned prior's code has no bounds, and for
+# the classes without trees turn brighter than real landscapes and those with trees darker, though the real ones of all four classes are about equally bright. For this network brightness speaks against trees, and the slowest wave makes use of it. The learned prior's code has no bounds, and for
 # trees much of what it says lies outside 0 … 1 and is cut off before we measure; its one failure is *trees*, taken for a house with trees.
 #
 # The ways differ in what they leave possible. Fourier changes only the coordinates in which we climb: every picture can still be
@@ -1008,7 +1008,8 @@ plot.describe(axes[0], "Four rows of four pictures of one channel. Without the t
 print(f"mean of channel {strongest} over a real landscape, at most: {features.responses(scenes_cnn, layer, scenes.images)[:, strongest].mean((1, 2)).max():.2f}")
 
 # %% [markdown]
-# **What to see.** Without the term: four times the same texture, and with a weight of 4 still. From some weight on the pictures differ, but look at the values: those that differ most leave the channel altogether, at values of about 0 or below.
+# **What to see.** Without the term: four times the same texture, and with a weight of 4 still (the fourth gets darker). From some weight on the pictures differ, but look at the values: those that differ most leave the channel altogether, at values near 0,
+# and the one in between (weight 8, the third) has the same strokes, only fewer.
 # A second facet would be a picture that differs and whose value stays high; at these weights we found none. The price is not paid bit by bit: below that weight the term does next to nothing, above it single pictures are given up. Always print the value.
 
 # %% [markdown]
