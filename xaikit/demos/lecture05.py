@@ -8,7 +8,6 @@ import functools
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from .. import plot
 from ..dynamics import memorization
