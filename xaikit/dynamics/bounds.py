@@ -109,7 +109,11 @@ class Principal:
         """From activations (N, units), at most ``rows`` of them; missing components (few units) are 0."""
         h = h[:: max(1, len(h) // rows)]
         mean = h.mean(0)
-        values, vectors = torch.linalg.eigh((h - mean).T @ (h - mean) / len(h))
+        covariance = (h - mean).T @ (h - mean) / len(h)
+        try:
+            values, vectors = torch.linalg.eigh(covariance)
+        except torch.linalg.LinAlgError:  # many equal values, and single precision does not part them
+            values, vectors = (v.to(h) for v in torch.linalg.eigh(covariance.double()))
         values, vectors = values.flip(0)[:count].clamp(min=0), vectors.flip(1)[:, :count]
         scale = values.mean().sqrt().clamp(min=1e-6)
         return cls(mean, F.pad(vectors / scale, (0, count - vectors.shape[1])))
