@@ -230,7 +230,7 @@ def _percent(share):
 
 
 def shown(x, real=False):
-    """A picture (C, H, W) for the eye: a real one as it is, else one channel as a signed map, colours spread to fit."""
+    """A picture (C, H, W) for the eye: a real one as it is; else one channel signed, colours spread to fit."""
     if len(x) == 1 and not real:
         return plot.signed_rgb(x.numpy())
     rgb = x.expand(3, -1, -1).permute(1, 2, 0)
@@ -259,7 +259,8 @@ def demos():
               "variation": Check(False, "total variation penalty"),
               "blur": Check(False, "blur"), "shake": Check(False, "shift, turn, scale")},
              "Press play, then pick another unit: the walk uphill starts anew. Without a regulariser the "
-             "picture beats every real one by far (blue number) and is fine grain (orange number: the share of its energy above half the Nyquist frequency). Add one "
+             "picture beats every real one by far (blue number) and is fine grain (orange number: the share of its "
+             "energy above half the Nyquist frequency). Add one "
              "regulariser at a time, then several. Which of them does not lower the orange number, and what "
              "do the others cost in blue? With the learned prior a class score's picture is nearly a digit: "
              "whose merit is that, the unit's or the prior's? And does another random start end elsewhere?",
