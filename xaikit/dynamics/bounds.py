@@ -93,6 +93,18 @@ def log_likelihood(k, mean, log_scale):
     return F.logsigmoid(a) * ~high + F.logsigmoid(-b) * ~low + inside
 
 
+def _parted(covariance):
+    """Eigenvalues and eigenvectors, in double precision where single fails: with many units that are always 0 it
+    may raise, and it may return nan."""
+    try:
+        values, vectors = torch.linalg.eigh(covariance)
+        if vectors.isfinite().all() and values.isfinite().all():
+            return values, vectors
+    except torch.linalg.LinAlgError:
+        pass
+    return tuple(v.to(covariance) for v in torch.linalg.eigh(covariance.double()))
+
+
 @dataclass
 class Principal:
     """The first principal components of a layer, divided by one number: the mean spread of those components.
@@ -110,10 +122,7 @@ class Principal:
         h = h[:: max(1, len(h) // rows)]
         mean = h.mean(0)
         covariance = (h - mean).T @ (h - mean) / len(h)
-        try:
-            values, vectors = torch.linalg.eigh(covariance)
-        except torch.linalg.LinAlgError:  # many equal values, and single precision does not part them
-            values, vectors = (v.to(h) for v in torch.linalg.eigh(covariance.double()))
+        values, vectors = _parted(covariance)
         values, vectors = values.flip(0)[:count].clamp(min=0), vectors.flip(1)[:, :count]
         scale = values.mean().sqrt().clamp(min=1e-6)
         return cls(mean, F.pad(vectors / scale, (0, count - vectors.shape[1])))

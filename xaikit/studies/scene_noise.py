@@ -1,6 +1,7 @@
 """The noise that scenes bear at each depth of a network: what lecture 07's text, demo and claims share."""
 import functools
 
+import numpy as np
 import torch
 
 from .. import data, zoo
@@ -56,6 +57,6 @@ def interval(values):
     """Mean and the ends of its 95 % interval (Student's t) over values (N,): three numbers."""
     from scipy import stats
 
-    values = torch.as_tensor(values).double()
-    mean, reach = values.mean().item(), stats.t.ppf(0.975, len(values) - 1) * values.std().item() / len(values) ** 0.5
-    return mean, float(mean - reach), float(mean + reach)
+    values = np.asarray(values, float)
+    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return float(values.mean()), float(values.mean() - reach), float(values.mean() + reach)
