@@ -72,8 +72,8 @@ def _compressed_before():
     return text, bool(all(high < 0 for _, high in found))
 
 
-@claim("07", _DARLOW, "auto-encoder: the bound on I(x; h) rises in its bottleneck, h4, where the classifier's falls",
-       "rises")
+@claim("07", "here, beside Darlow, Storkey 2020", "auto-encoder: the bound on I(x; h) rises in its bottleneck, h4, which has "
+       "to return the picture (holds: 95 % interval above 0)", "some compression in an auto-encoder, too (abstract)")
 @longer
 def _rises():
     text, found = _all("auto-encoder", "x_bits", 100, ("h4",))
