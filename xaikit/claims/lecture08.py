@@ -1,0 +1,118 @@
+"""Lecture 08's rows of “paper against here”: which units detect what, what they do, and what directions change."""
+import numpy as np
+
+from .. import dissect, studies
+from ..studies import dissected
+from . import claim
+
+NETWORK = "Bau, Zhou et al. 2017"
+GAN = "Bau et al. 2019"
+
+
+@claim("08", NETWORK, "Units of a classifier detect concepts that nobody asked for, beyond what place alone explains.",
+       "many units of each network; IoU above .04")
+def _detect():
+    table = dissected.classifier_table("features.7")
+    found, control = (dissect.detectors(table, column=c) for c in ("iou", "control"))
+    return (f"layer 3 of scenes-cnn: {len(found)} of {table.unit.nunique()} units, {found.concept.nunique()} concepts; "
+            f"against another picture's masks {len(control)}"), len(found) >= 10 * max(1, len(control))
+
+
+@claim("08", NETWORK, "Random directions of a layer detect less than its units: the axes are special.",
+       "conv5 of AlexNet: unique detectors fall by four fifths under full rotation")
+def _axes():
+    words, fewer = [], []
+    for layer in ("features.7", "features.10"):
+        units = len(dissect.detectors(dissected.classifier_table(layer)))
+        turned = np.array([len(dissect.detectors(dissected.classifier_table(layer, s))) for s in range(5)])
+        words.append(f"layer {dissected.LAYERS[layer]}: {units} detectors, five rotations {turned.mean():.1f} ± {turned.std(ddof=1):.1f}")
+        fewer.append(units > turned.mean() + 2 * turned.std(ddof=1))
+    return "; ".join(words), all(fewer)
+
+
+@claim("08", NETWORK, "The deeper the layer, the more of its units are detectors.", "conv1 to conv5 of AlexNet: rising")
+def _depth():
+    share = []
+    for layer in dissected.LAYERS:
+        table = dissected.classifier_table(layer)
+        share.append(len(dissect.detectors(table)) / table.unit.nunique())
+    return "layers 1 to 5: " + ", ".join(f"{s:.0%}" for s in share), all(b > a for a, b in zip(share, share[1:], strict=False))
+
+
+@claim("08", GAN, "Units of a generator match objects, most of all in its middle layers.", "church and bedroom generators: layer4 of 8")
+def _generator():
+    best = {b: dissected.generator_table(b).groupby("concept").iou.max() for b in dissected.BLOCKS}
+    mean = {b: v.mean() for b, v in best.items()}
+    middle = max(mean, key=mean.get)
+    return ("concepts with a unit of IoU above .2: " + ", ".join(f"{b} {(v > 0.2).sum()}" for b, v in best.items())
+            + f"; mean best IoU highest in {middle} ({mean[middle]:.2f})"), middle in ("block8", "block16")
+
+
+@claim("08", GAN, "Without the units of trees the trees go, and the rest of the picture stays.", "trees of a church generator, 20 units")
+def _ablate():
+    change = dissected.ablations()
+    crown = change.loc["crown"]
+    random = change.filter(like="random", axis=0).crown
+    return (f"8 units of block8: crowns {crown.crown:+.0%}, sky {crown.sky:+.0%}, grass {crown.grass:+.0%}; five random sets: crowns "
+            f"{random.min():+.0%} … {random.max():+.0%}"), bool(
+                crown.crown < -0.7 and abs(crown.sky) < 0.1 and abs(crown.grass) < 0.1 and random.min() > crown.crown / 2)
+
+
+def _accepted(concept, context):
+    rows = dissected.tries()
+    row = rows[(rows.inserted == concept) & (rows.context == context)].iloc[0]
+    return row.accepted, int(row.tries)
+
+
+@claim("08", GAN, "Switched on at a free place, the units put their object there.", "doors, trees, …")
+def _insert():
+    share, n = _accepted("crown", "grass")
+    return f"crown on grass, strength 2: {share:.0%} of {n} tries", bool(share >= 0.5)
+
+
+@claim("08", GAN, "Surroundings can refuse an object.", "doors appear on buildings, not on trees or in the sky")
+def _refuse():
+    (grass, n), (sky, m) = _accepted("path", "grass"), _accepted("path", "sky")
+    doors = [_accepted("door", where)[0] for where in ("grass", "sky")]
+    crown, _ = _accepted("crown", "sky")
+    return (f"paths: {grass:.0%} of {n} tries on grass, {sky:.0%} of {m} in the sky; doors {doors[0]:.0%} and {doors[1]:.0%}; but crowns "
+            f"{crown:.0%} in the sky"), bool(sky < 0.1 and grass > 0.5 and doors[1] < 0.5 * doors[0])
+
+
+@claim("08", GAN, "Removing units that make artefacts brings the pictures nearer to the real ones.",
+       "20 units: Fréchet inception distance 43.2 → 27.1")
+def _artefacts():
+    rows = studies.table("08/artefacts")
+    together = rows[rows.removed == "best first"].set_index("size")
+    best = together.change.idxmin()
+    random = rows[rows.removed.str.startswith("random")].change
+    return (f"longer run: the best {best} of 64 units, on other codes: {together.change[best]:+.3f} of "
+            f"{together.distance[best] - together.change[best]:.3f}; random sets {random.min():+.2f} … {random.max():+.2f}"), bool(
+                together.change[best] < 0 and together.change[best] < random.min())
+
+
+@claim("08", "Shen, Zhou 2021", "The directions that the first layer stretches most each change one thing.", "by eye, and by attribute classifiers")
+def _sefa():
+    score = _scores("scenes-gan")
+    return ("longer run, disentanglement (1: one factor alone), five draws of codes: " + ", ".join(
+        f"{kind} {mean:.3f} ± {std:.3f}" for kind, mean, std in score.itertuples())), bool(
+            score["mean"]["SeFa"] > score["mean"]["random"] + 2 * score["std"]["random"])
+
+
+@claim("08", "Peebles et al. 2020", "With the Hessian penalty the latent axes disentangle.", "by eye, and by path lengths")
+def _penalty():
+    plain, penalty = _scores("scenes-gan").loc["latent axes"], _scores("scenes-gan-hessian").loc["latent axes"]
+    return (f"longer run, disentanglement of the axes: {penalty['mean']:.3f} ± {penalty['std']:.3f} with it, {plain['mean']:.3f} ± "
+            f"{plain['std']:.3f} without"), bool(penalty["mean"] - plain["mean"] > 2 * np.hypot(plain["std"], penalty["std"]) / 5 ** 0.5)
+
+
+def _scores(generator):
+    rows = studies.table("08/directions")
+    return rows[rows.generator == generator].groupby("directions", sort=False).disentanglement.agg(["mean", "std"])
+
+
+@claim("08", "Zhu et al. 2016", "A given picture can be inverted, and then edited.", "by eye")
+def _invert():
+    rows, (_, found) = studies.table("08/inversion"), dissected.inverted()
+    return (f"section 7's scene: pixel error {found.pixel:.3f}; eight scenes (longer run): {rows.pixel.median():.3f} in the median, the "
+            f"best random code {rows.start.median():.3f}"), bool(rows.pixel.median() < 0.6 * rows.start.median())
