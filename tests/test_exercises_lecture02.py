@@ -375,7 +375,7 @@ def test_right_maps(answer):
     (evenly_spaced, 0, "The last square hangs over"),
     (lambda *given: by_mask(*given).flatten(), 0, "Each row of the result is one row of squares"),
     (unbatched, 0, "Mind the shape: f maps pictures (N, H, W) to (N,)"),
-    (lambda *given: by_mask(*given) + 0j, 0, "Take the real part"),
+    (lambda *given: by_mask(*given) + 0j, 0, "Is the real part asked for"),
     (lambda *given: by_mask(*given).T.reshape(by_mask(*given).shape), 0, ""),
 ])
 def test_wrong_maps(answer, score, words):

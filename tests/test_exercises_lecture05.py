@@ -96,6 +96,20 @@ def test_labels_that_change_with_pixels_and_an_input_written_into():
     assert score == 1.5 and "wrote into its input x" in found.message
 
 
+def by_the_first_hit(x, y, kind, p, chance, drawn, orders, noise):
+    hit = chance < p
+    if kind != "shuffled pixels":
+        return spoil(x, y, kind, p, chance, drawn, orders, noise)
+    x2 = x.clone()
+    x2[hit] = x[hit][:, orders[hit][0]]
+    return x2, y
+
+
+def test_the_permutation_is_the_first_of_all_not_of_the_spoiled():
+    score, found = verdict("5.1", by_the_first_hit)
+    assert score == 0 and found.hint.startswith("The one permutation"), found
+
+
 def test_a_wrong_order_of_the_values_is_told():
     assert "order" in verdict("5.1", lambda *a: spoil(*a)[::-1])[1].message
 
@@ -142,6 +156,13 @@ def test_right_construction(answer):
 def test_wrong_construction(how, hint):
     score, found = verdict("5.2", lambda x, y, a: fit(x, y, a, **how))
     assert score == 0 and found.hint.startswith(hint), found
+
+
+def test_knots_and_weights_exchanged_or_descending():
+    score, found = verdict("5.2", lambda x, y, a: fit(x, y, a)[::-1])
+    assert score == 0 and found.hint.startswith("b and w came in the other order"), found
+    score, found = verdict("5.2", lambda x, y, a: tuple(v.flip(0) for v in fit(x, y, a)))
+    assert score == 1.5 and found.hint.startswith("Right units, but"), found
 
 
 def test_a_network_that_does_not_fit_is_told_so():
@@ -208,6 +229,13 @@ def every(X, y, order, eta):
 def test_wrong_ways(how, hint):
     score, found = verdict("5.3", lambda *a: ways(*a, **how))
     assert score < 2 and found.hint.startswith(hint), found
+
+
+def test_both_w_exchanged_and_a_step_size_written_in():
+    score, found = verdict("5.3", lambda *a: ways(*a)[::-1])
+    assert score == 0 and found.hint.startswith("The two w are exchanged"), found
+    score, found = verdict("5.3", lambda X, y, order, eta: ways(X, y, order, 0.3))
+    assert score == 0 and found.hint.startswith("η is an argument"), found
 
 
 def climbing(X, y, order, eta):

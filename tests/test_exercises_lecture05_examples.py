@@ -97,8 +97,12 @@ def lass_as_written(f, x, alpha, beta, radius, noise):
     return [moved.numpy(), found.numpy()]
 
 
+def gini_as_printed(g):
+    return 0 if g.sum() == 0 else (g[:, None] - g).abs().sum() / (2 * len(g)**2 * g.mean())
+
+
 RIGHT = {"5.4": [hard_scipy, hard_loop], "5.5": [sensitivity_loop, sensitivity_func, sensitivity_rescaled],
-         "5.6": [gini_pairs, gini_sorted, gini_lorenz], "5.7": [lass_rows, lass_as_written]}
+         "5.6": [gini_pairs, gini_sorted, gini_lorenz, gini_as_printed], "5.7": [lass_rows, lass_as_written]}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 17])
@@ -154,6 +158,37 @@ def search(climb=-1, here=True, box=lambda s, x, r, moved: x + (s - x).clamp(-r,
     return answer
 
 
+def piling(f, x, y):
+    x.requires_grad_()
+    F.cross_entropy(f(x), y, reduction="sum").backward()
+    return x.grad.abs().sum(1)
+
+
+def log_of_softmax(f, x, y):
+    return slopes(f, x, y, lambda z, y: -z.softmax(1)[torch.arange(len(y)), y].log().sum()).abs().sum(1)
+
+
+def asked_too_early(f, x, alpha, beta, radius, noise):
+    start, moved, found = f(x).argmax(1), x.clone(), torch.zeros(len(x), dtype=torch.bool)
+    for eta in noise:
+        slope = slopes(f, moved, start, lambda z, k: z.gather(1, k[:, None]).sum())
+        step = moved - alpha * slope.sign() + beta * eta
+        now = f(torch.where(found[:, None], moved, step)).argmax(1) != start
+        moved = torch.where(found[:, None], moved, x + (step - x).clamp(-radius, radius))
+        found = found | now
+    return moved, found
+
+
+def boxed_twice(f, x, alpha, beta, radius, noise):
+    start, moved, found = f(x).argmax(1), x.clone(), torch.zeros(len(x), dtype=torch.bool)
+    for eta in noise:
+        slope = slopes(f, moved, start, lambda z, k: z.gather(1, k[:, None]).sum())
+        step = x + (moved - alpha * slope.sign() - x).clamp(-radius, radius) + beta * eta
+        moved = torch.where(found[:, None], moved, x + (step - x).clamp(-radius, radius))
+        found = found | (f(moved).argmax(1) != start)
+    return moved, found
+
+
 def no_eps(g):
     return table(g).sum() / (2 * len(g) * g.sum())
 
@@ -182,7 +217,9 @@ WRONG = [  # id, answer, how the hint begins
     ("5.5", lambda f, x, y: slopes(f, x, y).abs(), "Those are the absolute values"),
     ("5.5", lambda f, x, y: slopes(f, x, y).abs().sum(), "That is one number for the batch"),
     ("5.5", lambda f, x, y: slopes(f, x, y, lambda z, y: -(z.exp() / z.exp().sum(1, keepdim=True)).log().gather(
-        1, y[:, None]).sum()).abs().sum(1), ""),  # overflows for large logits
+        1, y[:, None]).sum()).abs().sum(1), "A softmax of large logits"),
+    ("5.5", log_of_softmax, "A softmax of large logits"),
+    ("5.5", piling, "x.grad still holds"),
     ("5.5", lambda f, x, y: slopes(f, x, y).half().abs().sum(1).round(decimals=1), ""),
     ("5.6", lambda g: 2 * gini_lorenz(g), "The 2 in the denominator"),
     ("5.6", lambda g: gini_lorenz(g) / 2, "Every pair was counted once"),
@@ -195,6 +232,13 @@ WRONG = [  # id, answer, how the hint begins
      "The values were not sorted"),
     ("5.6", no_eps, ""),  # 0/0 where all are 0
     ("5.6", lambda g: table(g).sum() / (2 * len(g) * g.sum() + 1e-3), ""),
+    ("5.6", lambda g: table(g).sum() / (2 * len(g) * g.sum() + 1e-8), "Something was added"),
+    ("5.6", lambda g: table(g).sum() / (2 * len(g) * g.sum() + 1e-6), "Something was added"),
+    ("5.6", lambda g: 0.0 if g.sum() < 1e-6 else gini_lorenz(g), ""),  # the message says: for tiny values
+    ("5.6", lambda g: 0.0 if (g == 0).any() else gini_lorenz(g), "0 came where the values differ"),
+    ("5.6", lambda g: 0.0, "0 came where the values differ"),
+    ("5.7", asked_too_early, "Whether the class has changed"),
+    ("5.7", boxed_twice, "The box came twice"),
     ("5.7", search(climb=1), "f_k must fall"),
     ("5.7", search(here=False), "The gradient was taken at x"),
     ("5.7", search(box=lambda s, x, r, m: s), "The box is missing"),

@@ -41,6 +41,16 @@ def by_line(k, power):
     return -np.polyfit(np.log(k.numpy()), np.log(power.numpy() + 1e-30), 1)[0] / 2
 
 
+def zeros_left_out(k, power):
+    return get("6.1").library(k[power > 0], power[power > 0])
+
+
+def smallest_size(k, power):
+    a = torch.linspace(0, 5, 2001, dtype=torch.float64)[:, None]
+    k, power = k.double(), power.double()
+    return a[(k**(2 * a) * power * (k.log() - k.log().mean())).sum(1).abs().argmin(), 0]
+
+
 def half_degree(k, power):
     return get("6.1").library(k, power) * 2
 
@@ -113,7 +123,26 @@ def with_the_end(outputs, k, A, steps, level):
 
 def by_the_last(outputs, k, A, steps, level):
     share, first = get("6.3").library(outputs, k, A, steps, level)
-    return share, torch.where((share >= level).any(0), steps[-1], first)
+    last = len(steps) - 1 - (share >= level).flip(0).int().argmax(0)
+    return share, torch.where((share >= level).any(0), steps[last], first)
+
+
+def censored(otherwise=None, ever=None, rows=slice(None)):
+    """The right shares, and another way to tell "never"."""
+    def answer(outputs, k, A, steps, level):
+        share = get("6.3").library(outputs, k, A, steps, level)[0]
+        at, reached = steps[rows], share[rows] >= level
+        i = reached.int().argmax(0)
+        never = steps[-1] + 1 if otherwise is None else otherwise
+        return share, torch.where(ever(reached, i) if ever else reached.any(0), at[i], never)
+    return answer
+
+
+def by_the_least_product(outputs, k, A, steps, level):
+    share = get("6.3").library(outputs, k, A, steps, level)[0]
+    m = (share >= level) * steps[:, None]
+    m[m == 0] = steps[-1] + 1
+    return share, m.amin(0)
 
 
 # ---- 6.4
@@ -182,6 +211,15 @@ WRONG = [  # id, answer, how the hint begins
     ("6.1", no_centre, "log k has to be centred"),
     ("6.1", lambda k, p: 2.0, ""),
     ("6.1", lambda k, p: round(get("6.1").library(k, p), 1), ""),
+    ("6.1", zeros_left_out, "A frequency whose power is 0"),
+    ("6.1", smallest_size, ""),
+    ("6.1", lambda k, p: 0.0, "log k has to be centred (subtract its mean), and its sum's change of sign"),
+    ("6.1", lambda k, p: -np.polyfit(np.log(k[p > 0]), np.log(p[p > 0]), 1)[0] / 2,
+     "That is the straight line through log P against log k, with"),
+    ("6.2", lambda *a: (v := waves_with(*a)[0], 2 / len(v) * torch.fft.rfft(v)[1:(len(v) + 1) // 2]), "Is the real part asked for"),
+    ("6.2", lambda *a: (v := waves_with(*a)[0], 2 / len(v) * torch.fft.rfft(v).real[1:(len(v) + 1) // 2]), "That is the real part"),
+    ("6.2", lambda *a: (v := waves_with(*a)[0], 2 / len(v) * torch.fft.rfft(v).imag[1:(len(v) + 1) // 2]), "That is the imaginary"),
+    ("6.2", lambda *a: (v := waves_with(*a)[0], 2 / len(v) * torch.fft.rfft(v).abs()[1:len(v) // 2]), "Where N is odd"),
     ("6.2", lambda *a: waves_with(*a, form=torch.cos), "The waves are sines"),
     ("6.2", lambda *a: waves_with(*a, turns=1.0), "2π is missing"),
     ("6.2", lambda z, k, A, phi: waves_with(z, k, A, 2 * PI * k * phi), "The phase φ is added"),
@@ -190,6 +228,12 @@ WRONG = [  # id, answer, how the hint begins
     ("6.2", lambda *a: (waves_with(*a)[0], waves_with(*a)[1] * len(a[0])), "rfft is a sum"),
     ("6.2", lambda *a: (v := waves_with(*a)[0], 2 * torch.fft.rfft(v).abs()[:(len(v) + 1) // 2] / len(v)), "rfft begins"),
     ("6.2", lambda *a: (v := waves_with(*a)[0], 2 * torch.fft.rfft(v).abs()[1:] / len(v)), "rfft ends"),
+    ("6.3", censored(ever=lambda reached, i: i > 0), "argmax gives 0 also"),
+    ("6.3", censored(ever=lambda reached, i: reached[-1]), "Reached once is learned"),
+    ("6.3", censored(rows=slice(1, None)), "The first moment counts as well"),
+    ("6.3", censored(rows=slice(None, -1)), "The last moment counts as well"),
+    ("6.3", by_the_least_product, "The first moment counts as well"),
+    ("6.3", censored(otherwise=torch.inf), "A frequency that was never learned"),
     ("6.3", without_any, "argmax of a row"),
     ("6.3", with_the_end, "Never learned is later"),
     ("6.3", by_the_last, "The first time is asked"),
@@ -199,6 +243,11 @@ WRONG = [  # id, answer, how the hint begins
     ("6.4", lambda *a: shaken(*a, scale=False), "A direction has length 1"),
     ("6.4", lambda *a: shaken(*a, read=lambda c, b: c.abs() / b.abs()), "|c_δ| / |c| counts"),
     ("6.4", lambda *a: shaken(*a, read=lambda c, b: (c - b).abs() / b.abs()), "That is how much changed"),
+    ("6.4", lambda *a: shaken(*a).abs(), "T is a signed number: a wave that comes back upside down counts below 0. No |·| after"),
+    ("6.4", lambda *a: shaken(*a, mean=None).abs().mean(0),
+     "T is a signed number: a wave that comes back upside down counts below 0. No |·| before"),
+    ("6.4", lambda *a: shaken(*a).clamp(min=0), "T is a signed number: a wave that comes back upside down counts below 0. It is"),
+    ("6.4", lambda *a: shaken(*a, mean=None, read=lambda c, b: c / b).mean(0).abs(), "That is |mean of c_δ| / |c|"),
     ("6.4", lambda *a: shaken(*a, mean=None), "The mean over the directions"),
     ("6.4", lambda x, t, u, d, k: shaken(x, t, u / u.norm(dim=2, keepdim=True), d, k, scale=False),
      "A direction is one vector"),

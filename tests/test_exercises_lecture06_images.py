@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from xaikit.exercises import get
+from xaikit.exercises import functions, get, lecture06_images
 from xaikit.exercises.feedback import evaluate
 
 SPLIT, MARGIN = get("6.6"), get("6.7")
@@ -165,6 +165,11 @@ def test_right_margins(right, seed):
     assert score == MARGIN.points, verdict
 
 
+def found_too_early(f, x, basis, steps, overshoot):
+    d = search(f, x, basis, steps, overshoot)
+    return (1 + overshoot) * d, (1 + overshoot) * d.norm(dim=1), f(x + d).sign() != f(x).sign()
+
+
 WRONG_MARGINS = [
     (how(project=lambda g: g), "δ leaves the subspace", 0),
     (how(project=lambda g: g, at_end=True), "The projection came only at the end", 0),
@@ -177,6 +182,10 @@ WRONG_MARGINS = [
     (how(all_rows=True), "All rows stopped", 0),
     (how(grown=False), "The overshoot is missing", 2),
     (how(length=lambda d, own: d.norm(dim=1)), "The margin is the length of the δ that you return", 3),
+    (found_too_early, "found is asked of the δ that you return", 3),
+    (lambda f, x, B, n, o: how()(f, x, B, n, 0.05), "The overshoot is an argument", 2),
+    (lambda f, x, B, n, o: (r := how()(f, x, B, n, o)) and (r[0], torch.where(r[2], r[1], torch.inf), r[2]),
+     "Return the length of δ also where", 0),
     (how(length=lambda d, own: (own**2).sum(1)), "That is ‖δ‖²", 3),
     (how(length=lambda d, own: own.abs().sum(1)), "That is the sum of |δ|", 3),
 ]
@@ -204,6 +213,21 @@ def test_a_margin_with_inputs_written_into_or_found_everywhere():
         return d, size, torch.ones_like(found)
 
     assert evaluate(MARGIN, always)[0] < MARGIN.points
+
+
+def test_a_row_that_is_flat_in_the_subspace_stays_where_it_is():
+    delta, size, found = MARGIN.library(lambda z: z[:, 1] + 1, torch.ones(2, 3), torch.eye(3)[:1], 3, 0.05)
+    assert not delta.any() and not size.any() and not found.any()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_some_rows_cross_by_the_overshoot_alone(seed):
+    case = MARGIN.cases(seed)[-1].data
+    f = lambda z: functions.value(case, z)  # noqa: E731
+    f.gradient = lambda z: functions.gradient(case, z)[1]
+    delta = lecture06_images._deepfool(f, case["x"], case["basis"], case["steps"], 0.0)
+    side, ends = np.sign(f(case["x"])), [np.sign(f(case["x"] + s * delta)) for s in (1, 1.3)]
+    assert case["overshoot"] == 0.3 and ((ends[0] == side) & (ends[1] != side)).sum() == 2
 
 
 def test_the_answers_are_the_library_s_measures():

@@ -58,7 +58,7 @@ from xaikit.source import show_source
 # | data set | what happens to example $i$ |
 # |---|---|
 # | true labels | nothing |
-# | partially corrupted labels | with probability $p$, $y_i$ is drawn anew from all classes |
+# | partially corrupted labels | with probability $p$, $y_i$ is drawn anew from all classes (in the figures $p=\frac12$: “half the labels random”) |
 # | random labels | the same with $p=1$ |
 # | shuffled pixels | one permutation of the pixels, the same for all images, also those of the test set |
 # | random pixels | a permutation of its own for each image |
@@ -73,7 +73,8 @@ from xaikit.source import show_source
 # (N, D) standard normal. Write `spoil(x, y, kind, p, chance, drawn, orders, noise)` for flat images x (N, D).
 # An example is spoiled if its chance is below p. Kinds: "labels" (the label becomes the drawn one), "shuffled
 # pixels" (pixel $k$ becomes pixel `orders[0][k]`), "random pixels" (`orders[i][k]`), "gaussian" (mean of x
-# plus standard deviation of x times noise, both over all of x). Return x and y.
+# plus standard deviation of x times noise, both over all of x; divide by $ND$ there, `correction=0`). Return x
+# and y.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-5.1", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -170,7 +171,9 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# **What to see.** All six data sets are fitted to 100 %, by every network. The order of difficulty:
+# **What to see.** All six data sets are fitted to 100 %, by every network. (The lines of true labels and shuffled
+# pixels lie on each other, nearly; so do those of random pixels and Gaussian. Errors are measured every ten steps or
+# more, which is why two rows can agree to the digit.) The order of difficulty:
 # shuffled pixels cost what true labels cost (a network whose layers are dense does not know which pixels are
 # neighbours); pure noise as input comes next; labels without meaning on real images are hardest. That noise
 # images are *easier* than real ones with random labels surprises at first. But they lie far apart in 64
@@ -219,12 +222,14 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** Left, most of the price is paid for the *first* wrong labels: a tenth of them makes the
-# fit about three times as long, and beyond a quarter more noise hardly matters. In the paper's figure time
+# fit between three and four times as long, and beyond a quarter more noise hardly matters. In the paper's figure time
 # grows up to $p=1$ for some architectures and levels off for others; on 500 digits it levels off early.
 # Right, the test error at the end grows in step with the noise (dotted: the line from 0 to 0.9, the error of
 # guessing). The orange line is worth a second look. *On the way*, before it had fitted the noise, the same
 # network was far better: with half of the labels random it went through a moment when only about an eighth
-# of the test digits were wrong. Something was learned before the rest was memorised. Section 6 takes it up.
+# of the test digits were wrong. Something was learned before the rest was memorised. Section 6 takes it up. (The best
+# moment is chosen *on the test set*, so the orange line is too good: at $p=1$ there is nothing to learn, and yet it lies
+# below the 0.9 of guessing.)
 #
 # **Try it.** Move p: the curves of the five networks at that level.
 
@@ -286,7 +291,7 @@ plot.describe(
 # Section 11 asks the question again, for regularisers of several strengths.
 #
 # Early stopping is the last column: it wins next to nothing on true labels, here as in the paper. On noisy
-# labels it wins more than all others together, as the orange line of section 2 showed.
+# labels it is worth tens of points: the distance of the two lines of section 2.
 
 # %% [markdown]
 # ## 4 · Any labels, with 2n + d weights
@@ -308,7 +313,7 @@ plot.describe(
 # there is a solution for every $y$.
 
 # %%
-show_source(interpolation.fit_any)
+display(show_source(interpolation.hinges), show_source(interpolation.two_layers))
 
 # %% [markdown]
 # **Picture.** Eight digits with random labels. Left the system: row $i$ has one number more than the row
@@ -325,7 +330,8 @@ fig, panels = plot.subplots(1, 2, size=(10.2, 3.7), width_ratios=[1, 1.25])
 plot.heatmap(A, ax=panels[0], title="A = max(z − b, 0)", label="entry")
 for i in range(8):
     for j in range(i + 1):
-        panels[0].text(j, i, f"{A[i, j]:.1f}", ha="center", va="center", fontsize=7)
+        panels[0].text(j, i, f"{A[i, j]:.1f}", ha="center", va="center", fontsize=7,
+                       color="white" if A[i, j] > 0.6 * A.max() else "black")
 panels[0].set(xlabel="unit j", ylabel="example i", xticks=range(8), yticks=range(8),
               xticklabels=range(1, 9), yticklabels=range(1, 9))
 line = torch.linspace(b[0] - 0.5, z[-1] + 0.5, 600, dtype=torch.float64)
@@ -394,6 +400,13 @@ def fit_any(x, y, a):
 check("5.2", fit_any)
 
 # %% [markdown]
+# The library's function, which made the figure and the table. It takes `gap`, so its first knot stands `gap` below
+# $z_1$, where yours stands 1 below.
+
+# %%
+show_source(interpolation.fit_any)
+
+# %% [markdown]
 # ## 5 · Of all solutions, the smallest
 #
 # Take the simplest model with more weights than examples: $f(x)=w\cdot x$ with $w,x\in\mathbb R^d$, and $n\le d$
@@ -421,8 +434,7 @@ check("5.2", fit_any)
 # regulariser anywhere.
 
 # %%
-show_source(interpolation.minimum_norm)
-show_source(interpolation.sgd_epochs)
+display(show_source(interpolation.minimum_norm), show_source(interpolation.sgd_epochs))
 
 # %% [markdown]
 # **SGD against the solution.** 30 digits, one at a time, from zero. The distance is $\lVert w_t-w^*\rVert/\lVert
@@ -475,7 +487,8 @@ check("5.3", two_ways)
 # %% [markdown]
 # **Does it generalise?** The smallest solution on 30 and on 500 digits, and beside it a *poisoned* one:
 # it fits the same training digits, and a wrong label for each of the 450 test digits as well, and is the
-# smallest to do so.
+# smallest to do so. As a control a third one fits the test digits' *true* labels. (Gaussian kernel only: it has as many
+# features as there are images, however many those are.)
 
 # %%
 sizes = smallest.table()
@@ -486,7 +499,9 @@ sizes.groupby(["n", "features", "solution"]).agg(
 # %% [markdown]
 # **What to see.** With 500 digits and no regulariser the interpolants are about as good as the networks of section
 # 3. The poisoned one shows that this is not because all that fits is good: its training error is 0 too, and it is
-# always wrong on new digits. It is also several times as long. So the norm tells *these two* apart. But compare
+# always wrong on new digits. It is also several times as long. Part of that is the number of labels
+# alone: who fits 480 or 950 is longer than who fits 30 or 500 of them. The control takes that part away, and the poisoned
+# solution is still about three times as long. So the norm tells *these two* apart. But compare
 # the rows of one size: random convolutions have a much larger norm than the Gaussian kernel and are no worse. Zhang
 # found the same on MNIST (a norm of 220 without preprocessing, 390 after a wavelet transform, and half the test
 # error): across representations the norm predicts nothing. It cannot: features twice as large have a $w$ half as long.
@@ -505,6 +520,8 @@ ax = plot.curves({f"σ = {s:g}": (rows.index.get_level_values("n"), 100 * rows["
 for k, (_, rows) in enumerate(trend.groupby("sigma")):
     ax.fill_between(rows.index.get_level_values("n"), 100 * rows["min"], 100 * rows["max"], color=plot.COLORS[k], alpha=0.2, lw=0)
 ax.axhline(1.2, color=plot.MUTED, lw=0.9, ls=":")
+ax.set_yticks([1.2, 2, 3, 4, 6, 8], ["1.2", "2", "3", "4", "6", "8"])
+ax.minorticks_off()
 plot.describe(
     ax,
     "Test error of Gaussian kernels that fit n images of MNIST exactly, against n, both on log scales: it falls "
@@ -600,16 +617,17 @@ plot.describe(
 )
 
 # %%
-lecture05_examples.dispersions().round({"mean rate": 3, "ratio": 2, "low": 2, "high": 2, "p": 3})
+lecture05_examples.dispersions().rename(columns={"ratio": "D"}).round({"mean rate": 3, "D": 2, "low": 2, "high": 2, "p": 3})
 
 # %% [markdown]
-# **What to see.** On real data many examples are right in all networks and some wrong in almost all: the
+# **What to see.** On real data some examples are right in nearly every network and some wrong in nearly every one: the
 # variance is tens of times what chance gives. Noise has almost none of that. Almost: with one fixed draw of
 # the labels, randY's variance is still about twice the binomial one, and the test is sure of it. The reason
 # is in the draw, not in the networks. Among the hundred fours, say, the label 7 may come up sixteen times;
 # that is a pattern, all the networks find it, and these sixteen get easier. The control shows it: with labels
 # that are drawn anew for each network nothing is shared, and $D$ is 1 within its interval (from drawing the
-# examples again). Arpit's sets are larger, so chance patterns are weaker there.
+# examples again). For randX drawn anew it is even a little below 1: the networks are not equally good, and
+# $\sum_ep_e(1-p_e)$ is then smaller than $E\hat p(1-\hat p)$. The $p$-value asks only whether $D$ is too large. Arpit's sets are larger, so chance patterns are weaker there.
 #
 # Two more traps. Classes of different sizes make the larger one easier, for noise too: that is why they are
 # balanced here. And an early enough moment makes real data look binomial as well, because nothing is learned
@@ -625,49 +643,38 @@ lecture05_examples.dispersions().round({"mean rate": 3, "ratio": 2, "low": 2, "h
 # of 64 units, 500 digits, 600 steps of SGD, five seeds each of real, randX, randY and of sets of which only
 # half is noise; the weights are kept at thirteen moments.
 #
-# **Picture.** The 64 weights of a hidden unit, drawn as an 8 × 8 image, for the sixteen units with the largest
-# weights, before training and after.
+# **Picture.** The 64 weights of a hidden unit, drawn as an 8 × 8 image, for the sixteen units with the largest ones.
+# First the weights $W_0$ before training; then, for real and for random labels, what training has *added*,
+# $W-W_0$: most of the random start stays in $W$ and would hide it. Each tile has its own scale of colours.
 
 # %%
 pictures, smooth = {}, {}
-for name, kind, moment in (
-    ("untrained", "real", 0),
-    ("real labels", "real", -1),
-    ("random labels", "randY", -1),
-):
-    weights = stages.measured("state", kind)[moment, :, : 64 * 64].reshape(
-        -1, 64, 8, 8
-    )  # (seeds, units, 8, 8)
+for name, kind in (("untrained: W₀", "real"), ("real labels: W − W₀", "real"), ("random labels: W − W₀", "randY")):
+    first, last = (stages.measured("state", kind)[t, :, : 64 * 64].reshape(-1, 64, 8, 8) for t in (0, -1))
+    weights = first if "untrained" in name else last - first  # (seeds, units, 8, 8)
     largest = weights[0].flatten(1).norm(dim=1).topk(16).indices
     pictures[name] = [plot.tile(w, signed=True) for w in weights[0][largest]]
-    along = (weights[..., 1:] * weights[..., :-1]).sum((-1, -2, -3)) / weights[..., 1:].square().sum(
-        (-1, -2, -3)
-    )
-    moved = (
-        (weights - stages.measured("state", kind)[0, :, : 64 * 64].reshape(-1, 64, 8, 8))
-        .flatten(1)
-        .norm(dim=1)
-    )
+    along = (weights[..., 1:] * weights[..., :-1]).sum((-1, -2, -3)) / weights[..., 1:].square().sum((-1, -2, -3))
     smooth[name] = {
         "neighbouring pixels agree": along.mean(),
         "least": along.min(),
         "most": along.max(),
-        "‖W − W₀‖": moved.mean(),
+        "norm": weights.flatten(1).norm(dim=1).mean(),
     }
 ax = plot.sheet(pictures.values(), labels=pictures, size=0.6)
 plot.describe(
     ax,
-    "Three rows of sixteen small red and blue filters. Untrained and random labels: salt and pepper. Real "
-    "labels: still noisy, with some larger connected patches.",
+    "Three rows of sixteen small red and blue pictures. Untrained: salt and pepper. What real labels have "
+    "added: connected patches of one sign. What random labels have added: patches much smaller and broken.",
 )
 pd.DataFrame(smooth).T.astype(float).round(3)
 
 # %% [markdown]
-# **What to see.** Little by eye: 500 digits of 64 pixels leave most of the random start in the weights. The
-# table measures it over five seeds: “neighbouring pixels agree” is how far a weight repeats its left
-# neighbour, 0 for noise and 1 for a flat filter; ‖W − W₀‖ is how far the layer has moved. Random labels move
-# the weights nearly three times as far, and yet leave filters that are half as smooth. The paper's CIFAR-10
-# filters, colour blobs and edges against noise, show by eye what on digits is a matter of a few hundredths.
+# **What to see.** What real labels add has connected patches of one sign; what random labels add is close to salt and
+# pepper. The table measures it over five seeds: “neighbouring pixels agree” is how far a weight repeats its left
+# neighbour, 0 for noise and 1 for a flat filter. Random labels move the weights nearly three times as far (the norm),
+# in directions without a pattern. The paper's CIFAR-10 filters show it in $W$ itself: colour blobs and edges
+# against noise.
 
 # %% [markdown]
 # ## 8 · Loss sensitivity
@@ -687,8 +694,9 @@ pd.DataFrame(smooth).T.astype(float).round(3)
 # ### Exercise 5.5 — Loss sensitivity of a whole batch ★★☆ · 8 min · 2 points
 #
 # Write `loss_sensitivity(f, x, y)`: $g_n=\|\partial\mathcal L(x_n,y_n)/\partial x_n\|_1$ for every example of a
-# batch in *one* backward pass, $\mathcal L$ the cross entropy. `f` maps (N, D) to logits (N, K); `x` (N, D),
-# `y` (N,) → (N,).
+# batch in *one* backward pass (a loop over the examples is right too, but slow), $\mathcal L$ the cross entropy.
+# `f` maps (N, D) to logits (N, K), which may be large: use `cross_entropy` or `log_softmax`, not the log of a
+# softmax. Called again on the same `x` it gives the same. `x` (N, D), `y` (N,) → (N,).
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-5.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -742,10 +750,10 @@ sensitivity_of, gini_of = answer("5.5"), answer("5.6")
 fig, axes = plot.subplots(1, 2, size=(9.4, 3.2))
 ranked = {}
 for kind in ("real", "randX", "randY"):
-    x, y, _ = stages.sets(kind, 0)
+    inputs, labels, _ = stages.sets(kind, 0)
     states = stages.measured("state", kind)[:, 0]  # (moments, weights)
     g = sum(
-        sensitivity_of(lambda z, s=s: stages.networks(s[None])(z[None])[0], x, y) for s in states
+        sensitivity_of(lambda z, s=s: stages.networks(s[None])(z[None])[0], inputs, labels) for s in states
     ) / len(states)
     ranked[f"{kind}, G = {float(gini_of(g)):.2f}"] = g.sort(descending=True).values / g.mean()
 plot.curves(
@@ -771,7 +779,8 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** On real data a few hard examples carry the sensitivity; for most the loss is flat. On noise
-# nearly all examples count about the same. The bands (least to largest of five seeds) do not touch.
+# nearly all examples count about the same. From step 20 on the band of real data (least to
+# largest of five seeds) lies above the other two.
 #
 # **Class by class.** Let $\ell_i$ be the term of class $i$ in the loss, and
 #
@@ -830,16 +839,16 @@ pd.DataFrame(
 # needs *more* capacity, not less; and both fewer units and more examples slow training down, noise more than
 # real data. (Old wisdom says to restrict capacity where there is noise.)
 #
-# We train networks of 8 to 64 units in each of two hidden layers on 200 digits until all are right, for real
+# We train networks of 8 to 128 units in each of two hidden layers on 200 digits until all are right, for real
 # data, for sets of which half the inputs or half the labels are noise, and for pure noise. Validation is on
 # real digits. Then the width is 64 and the number of examples changes.
 
 # %%
-runs, sizes = capacity.by_width(), capacity.by_size()
+by_width, by_size = capacity.by_width(), capacity.by_size()
 fig, axes = plot.subplots(1, 2, size=(9.4, 3.3))
 limit = capacity.STEPS * capacity.BATCH / 200
 wide = {
-    name: runs.pivot_table(index=["kind", "width"], columns="seed", values=name)
+    name: by_width.pivot_table(index=["kind", "width"], columns="seed", values=name)
     for name in ("validation", "epochs")
 }
 
@@ -882,7 +891,7 @@ display(
     .to_frame()
     .T
 )
-sizes.groupby(["kind", "n"])["epochs"].median().unstack("n").rename(columns="n = {}".format)
+by_size.groupby(["kind", "n"])["epochs"].median().unstack("n").rename(columns="n = {}".format)
 
 # %% [markdown]
 # **What to see.** Left: real data are close to their best with few units; where half the set is noise,
@@ -917,7 +926,7 @@ sizes.groupby(["kind", "n"])["epochs"].median().unstack("n").rename(columns="n =
 # $$\tilde x\leftarrow\tilde x-\alpha\,\operatorname{sign}\frac{\partial f_k(\tilde x)}{\partial\tilde x}+\beta\,\eta,\qquad
 # \tilde x_i\leftarrow x_i+r\,\operatorname{sign}(\tilde x_i-x_i)\ \text{ where }|\tilde x_i-x_i|>r,$$
 #
-# until $\arg\max_if_i(\tilde x)\ne k$; then $\hat x=\tilde x$. (The slides write $+\alpha$ and the gradient at
+# until $\arg\max_if_i(\tilde x)\ne k$; then $\hat x=\tilde x$. (Algorithm 1 as printed has $+\alpha$ and the gradient at
 # $x$. To leave class $k$, $f_k$ must fall, and with the gradient of the start the walk would not look round.)
 
 # %% [markdown]
@@ -951,7 +960,8 @@ check("5.7", lass)
 
 # %% [markdown]
 # **Picture.** First your search on two trained networks, one per kind of label, over several radii. $f$ is
-# the log-softmax, whose gradient does not die where the network is sure; $\alpha=r/2$, $\beta=r/5$, ten
+# the log-softmax. Its gradient is tiny where the network is sure, but the search uses only the *sign*; pixels lie in
+# 0 … 1; $\alpha=r/2$, $\beta=r/5$, ten
 # iterations, 150 held-out digits.
 
 # %%
@@ -993,15 +1003,15 @@ plot.bands(
 )
 plot.describe(
     fig,
-    "Left, critical sample ratio against radius: all rise from near 0 to 1; randY and randX are far to "
-    "the left of real. Right, against steps at r = 0.04: real falls from 0.86 to 0.12; randX and randY "
+    "Left, critical sample ratio against radius: all rise to 1, randY and randX from about 0.3, real from "
+    "near 0 and far to the right of them. Right, against steps at r = 0.04: real falls from 0.86 to 0.12; randX and randY "
     "stay high and rise; half randY falls first and then rises to above 0.9.",
 )
 
 # %% [markdown]
 # **What to see.** Networks on noise are surrounded by class borders, networks on real digits are not. But the
-# finding lives in a window of radii: in very small boxes nothing is critical, and from about $r=0.16$ on
-# everything is, noise or not. A CSR without its radius says nothing.
+# finding lives in a window of radii: at the smallest radius only networks on noise have critical samples, fewer
+# than half, and from about $r=0.16$ on everything is critical, noise or not. A CSR without its radius says nothing.
 #
 # One sentence of the paper does not hold here: that the ratio grows from the start for all three. Our
 # untrained networks begin with borders everywhere (their outputs are small differences of random numbers);

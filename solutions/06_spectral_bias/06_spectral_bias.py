@@ -73,7 +73,8 @@ from xaikit.source import show_source
 #
 # $$\sum_kk^{2\alpha}P(k)\,\big(\log k-\overline{\log k}\big)=0 ,\qquad \overline{\log k}\text{ the mean of }\log k.$$
 #
-# The left side grows with $\alpha$.
+# As $\alpha$ grows, the left side changes its sign once, from − to +. (Divided by $\bar k^{2\alpha}$, with $\bar k$ the
+# geometric mean of $k$, it grows all the way.)
 
 # %% [markdown]
 # ### Exercise 6.1 — a power law's exponent ★★☆ · 12 min · 2 points
@@ -370,7 +371,7 @@ demos.get("06/order").show()
 # For a network with one hidden layer, $f(x)=\sum_hv_h\,\text{ReLU}(w_hx+b_h)$, with $\theta=(w,b,v)$ as the three
 # rows of `theta` (3, H): write `transfer(x, theta, u, delta, k)`, the transfer $T(k,\delta)$ for the frequencies
 # `k` (K,), over the directions `u` (M, 3, H). They come unscaled; a direction is one vector of $3H$ numbers. `x`
-# (N,) is the grid → (K,).
+# (N,) is the grid → (K,), signed numbers.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-6.4", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -929,8 +930,8 @@ plot.describe(
 # $$\delta\leftarrow\delta-\frac{f(x+\delta)}{\|g\|^2}\,g,\qquad g=\text{the part of }\nabla f(x+\delta)\text{ in }\mathcal S .$$
 #
 # At the end lengthen $\delta$ by the factor $1+$ `overshoot`. $\mathcal S$ is the span of the orthonormal rows of
-# `basis` (S, D). Return $\delta$ (N, D), its length (N,), and whether $x+\delta$ is of another class (N,). All rows at
-# once.
+# `basis` (S, D). Return $\delta$ (N, D), its length (N,), also where no other class was found, and whether $x+\delta$,
+# lengthened, is of another class (N,). All rows at once.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-6.7", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -944,7 +945,7 @@ def subspace_margin(f, x, basis, steps, overshoot):
         at = (x + delta).detach().requires_grad_(True)
         value = f(at)
         slope = torch.autograd.grad(value.sum(), at)[0] @ basis.T @ basis  # its part in the subspace
-        step = -(value / (slope**2).sum(1))[:, None] * slope
+        step = -(value / (slope**2).sum(1).clamp(min=1e-30))[:, None] * slope  # flat in S: no step
         delta = torch.where((value.sign() == side)[:, None], delta + step, delta).detach()
     delta = (1 + overshoot) * delta
     return delta, delta.norm(dim=1), f(x + delta).sign() != side

@@ -25,6 +25,7 @@ alone decide (many answers are right; give ``shape=lambda **case: …`` then); w
 explains an answer that no known mistake does.
 ``accept``: other truths (numpy functions) that are right as well.
 ``free``: names of arguments that an answer may write into.
+``finite``: the hint for a result that holds NaN or infinity.
 ``use``: from the answer to the function that is called in its place, such as one that calls it twice.
 """
 import inspect
@@ -38,7 +39,7 @@ from .judging import TOLERANCE, changed, close, decide, kind_of, read, text_of
 
 
 def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None, accept=(), tolerance=TOLERANCE,
-            axes="", outputs=(), free=(), use=None, lecture=None, **texts) -> Exercise:
+            axes="", outputs=(), free=(), use=None, finite="", lecture=None, **texts) -> Exercise:
     """The `Exercise` of a formula; see the module's docstring.  ``texts``: the other fields of `Exercise`."""
     names = tuple(inspect.signature(library).parameters)
     if truth is None and (not laws or shape is None):
@@ -82,7 +83,7 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
         for i, (wanted, part) in enumerate(zip(shapes, _parts(observed, outputs), strict=True)):
             if wanted == () and _is_array(part) and part["value"].size == 1:
                 part = {**part, "value": part["value"].reshape(())}  # one number is one number, however it is wrapped
-            value, verdict = read(part, wanted, axes if not outputs else "")
+            value, verdict = read(part, wanted, axes if not outputs else "", finite=finite)
             if verdict is not None and _is_array(part) and part["value"].shape != wanted:
                 wrongs = wrongs or [(m[0], _tuple(m[1](**values), outputs), *m[2:]) for m in mistakes]
                 hint = _shape_told(part["value"], [(w[0], w[1][i]) for w in wrongs], verdict.hint, tolerance)

@@ -59,7 +59,7 @@ def unusable(observed) -> Verdict | None:
     name = text_of(observed, "type", 80) or "something that is no tensor"
     hint = "Return a tensor of numbers."
     if name.startswith("complex"):
-        return Verdict(0.0, "Complex numbers came back.", "Take the real part: .real.", "real numbers", name)
+        return Verdict(0.0, "Complex numbers came back.", "Is the real part asked for, .real, or |·|, .abs()?", "real numbers", name)
     if name == "generator":
         hint = "A function with `yield` gives a generator: collect the values and `return` a tensor."
     elif name in ("function", "method", "builtin_function_or_method"):
@@ -109,11 +109,11 @@ def _remedy(error, message) -> str:
     return ""
 
 
-def read(observed, shape, axes="", instead=None, steps=0) -> tuple[np.ndarray | None, Verdict | None]:
+def read(observed, shape, axes="", instead=None, steps=0, finite="") -> tuple[np.ndarray | None, Verdict | None]:
     """(array, None) where the observation holds finite numbers of `shape`, else (None, verdict).
 
     `axes` names the shape; `instead` maps other shapes to the hints of the mistakes that lead to them, and
-    `steps` is the length of an axis that should be averaged over.
+    `steps` is the length of an axis that should be averaged over. `finite` is the hint for NaN and infinity.
     """
     verdict = unusable(observed)
     if verdict:
@@ -137,7 +137,7 @@ def read(observed, shape, axes="", instead=None, steps=0) -> tuple[np.ndarray | 
         return None, Verdict(
             0.0,
             f"The result holds {bad}.",
-            "Is something divided by zero, or a tensor made with torch.empty?",
+            finite or "Is something divided by zero, or a tensor made with torch.empty?",
             "finite numbers",
             show(value),
         )

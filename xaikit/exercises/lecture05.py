@@ -1,4 +1,4 @@
-"""Lecture 05's exercises 5.1 to 5.3: spoiling a data set, fitting any labels, the smallest interpolant two ways."""
+"""Lecture 05's exercises 5.1 and 5.2: spoiling a data set, fitting any labels."""
 
 import numpy as np
 
@@ -62,6 +62,11 @@ def _labels_too(x, y, kind, p, chance, drawn, orders, noise):
     return new, np.where(chance < p, drawn, y)
 
 
+def _first_hit(x, y, kind, p, chance, drawn, orders, noise):
+    first = np.argmax(chance < p)  # the first of the spoiled images lends its permutation to all
+    return _spoil(x, y, kind, p, chance, drawn, orders, noise, instead={"shuffled pixels": lambda: x[:, orders[first]]})
+
+
 def _never_the_same(x, y, kind, p, chance, drawn, orders, noise):
     new, labels = _spoil(x, y, kind, p, chance, drawn, orders, noise)
     return new, np.where((chance < p) & (drawn == y) & (kind == "labels"), (y + 1) % 10, labels)
@@ -76,8 +81,8 @@ def _spoil_cases(rng):
                                 ("shuffled pixels", 0.5, 8, 6, "shuffled pixels in some images"),
                                 ("gaussian", 0.5, 8, 5, "Gaussian in some images"), ("labels", 0.5, 1, 3, "one example")):
         chance = rng.permutation((np.arange(n) + 0.5) / n)
-        if n > 1 and 0 < p < 1:  # not those that come first, and one with chance = p, which is spared
-            while (chance[: round(p * n)] < p).all():
+        if n > 1 and 0 < p < 1:  # not those that come first, nor the very first; one has chance = p and is spared
+            while chance[0] < p:
                 chance = rng.permutation(chance)
             chance[chance.argmax()] = p
         y = rng.integers(0, 10, n)
@@ -96,7 +101,7 @@ _SPOIL = formula(
     id="5.1", title="Six data sets from one", points=3, minutes=10, difficulty=1,
     task="spoil(x, y, kind, p, chance, drawn, orders, noise): examples with chance_i < p are spoiled: the label becomes drawn_i; "
          "the pixels are permuted by orders_0 or by orders_i, x'_ik = x_i,orders[k]; or become mean(x) + std(x) · noise_i, "
-         "mean and standard deviation over all of x. The rest stays. → x (N, D), y (N,)",
+         "mean and standard deviation (divided by N·D, correction=0) over all of x. The rest stays. → x (N, D), y (N,)",
     library=spoil, cases=_spoil_cases, truth=_spoil, outputs=("x", "y"),
     mistakes=[
         ("All examples were spoiled: only those with chance < p.", _everyone),
@@ -107,6 +112,8 @@ _SPOIL = formula(
          _never_the_same),
         ("\"shuffled pixels\" has one permutation for all images, orders[0]; a different one for each is \"random pixels\".",
          _slip(shuffled_pixels=lambda x, o, e: np.take_along_axis(x, o, 1))),
+        ("The one permutation of \"shuffled pixels\" is orders[0], the first row of all orders, not that of the first spoiled "
+         "image.", _first_hit),
         ("\"random pixels\" has a permutation of its own for each image: orders[i], not orders[0] for all.",
          _slip(random_pixels=lambda x, o, e: x[:, o[0]])),
         ("The permutation goes the other way round: pixel k of the new image is pixel orders[k] of the old one; scatter is gather's "
@@ -197,6 +204,9 @@ _FIT = formula(
          lambda x, y, a: _fit(x, y, a, knots=lambda z: np.concatenate([(z[1:] + z[:-1]) / 2, z[-1:] + 1]))),
         ("The knots stand on their examples: then the diagonal of A is 0. Each belongs between two projections.",
          lambda x, y, a: _fit(x, y, a, knots=lambda z: z)),
+        ("b and w came in the other order: knots first, then weights.", lambda x, y, a: _fit(x, y, a)[::-1]),
+        ("Right units, but from the last knot to the first: ascending order is asked for.",
+         lambda x, y, a: tuple(v[::-1] for v in _fit(x, y, a)), 0.5),
         ("The first knot stands on the first example; its place is one below, z₁ − 1.",
          lambda x, y, a: _fit(x, y, a, knots=lambda z: np.concatenate([z[:1], (z[1:] + z[:-1]) / 2]))),
     ],
@@ -206,92 +216,4 @@ _FIT = formula(
     insight="d numbers in a, n in b, n in w: with one unit per example, a network of two layers is a table with n entries.")
 
 
-# ---- 5.3
-
-
-def two_ways(X, y, order, eta):
-    """The smallest w with Xw = y, and SGD's w.  X (n, d), y (n,), order (T,) → (d,), (d,)"""
-    import torch
-
-    smallest = X.T @ torch.linalg.solve(X @ X.T, y)
-    w = torch.zeros_like(X[0])
-    for i in order.tolist():
-        w = w - eta * (w @ X[i] - y[i]) * X[i]
-    return smallest, w
-
-
-def _sgd(X, y, order, eta, start=0.0, sign=-1.0, factor=1.0, frozen=False):
-    w = np.full(X.shape[1], start)
-    for i in order:
-        e = ((0 if frozen else w) @ X[i] if not frozen else 0.0) - y[i]
-        w = w + sign * factor * eta * e * X[i]
-    return w
-
-
-def _batch(X, y, order, eta):
-    w = np.zeros(X.shape[1])
-    for _ in order:
-        w = w - eta * X.T @ (X @ w - y)
-        if np.abs(w).max() > 1e12:
-            break
-    return w
-
-
-def _smallest(X, y):
-    return X.T @ np.linalg.solve(X @ X.T, y)
-
-
-def _two(X, y, order, eta, first=_smallest, second=_sgd):
-    return first(X, y), second(X, y, order, eta)
-
-
-def _second(**how):
-    return lambda X, y, order, eta: _two(X, y, order, eta, second=lambda *a: _sgd(*a, **how))
-
-
-def _way_cases(rng):
-    made = []
-    for n, d, epochs, note in ((3, 5, 1, "three examples once each"), (4, 9, 400, "many epochs: both ways agree"),
-                               (1, 4, 1, "one example"), (5, 5, 2, "as many examples as features"), (2, 6, 0, "no step at all")):
-        X = np.linalg.qr(rng.normal(size=(d, n)))[0].T * rng.uniform(0.7, 1.4, (n, 1)) + 0.1 * rng.normal(size=(n, d))
-        order = np.concatenate([rng.permutation(n) for _ in range(epochs)]).astype(np.int64) if epochs else np.zeros(0, np.int64)
-        made.append({"X": X, "y": rng.normal(size=n) * 2 + 1, "order": order, "eta": 0.3, "note": note})
-    return made
-
-
-_WAYS = formula(
-    id="5.3", title="The smallest solution, two ways", points=2, minutes=8, difficulty=2,
-    task="two_ways(X, y, order, eta): first α from XXᵀα = y and w = Xᵀα; second, from w = 0, for each i of order one step "
-         "w ← w − η (w·x_i − y_i) x_i. X (n, d) with n ≤ d, y (n,), order (T,) whole numbers → both w, each (d,).",
-    library=two_ways, cases=_way_cases, truth=_two, outputs=("w from the kernel", "w from SGD"),
-    mistakes=[
-        ("α came back in place of w: the weights are Xᵀα.", lambda X, y, order, eta: (np.linalg.solve(X @ X.T, y), _sgd(X, y, order, eta))),
-        ("That fits, but it is not the smallest: it leaves features out. Solve XXᵀα = y, then w = Xᵀα.",
-         lambda X, y, order, eta: _two(X, y, order, eta, first=_leading)),
-        ("The kernel matrix has some ridge added to it: no regulariser is asked for, XXᵀα = y.",
-         lambda X, y, order, eta: _two(X, y, order, eta, first=lambda X, y: X.T @ np.linalg.solve(X @ X.T + 0.1 * np.eye(len(y)), y))),
-        ("SGD climbs: the step is w − η e x_i.", _second(sign=1.0)),
-        ("The step is twice as long: the update has no factor 2.", _second(factor=2.0), 0.5),
-        ("SGD starts at 1: from w = 0 only, all it adds stays in the span of the examples.", _second(start=1.0)),
-        ("The error e is that of the first w in every step: compute w·x_i − y_i anew.", _second(frozen=True)),
-        ("Each step uses all examples: SGD's step looks at example i of the order alone.",
-         lambda X, y, order, eta: _two(X, y, order, eta, second=_batch)),
-        ("The examples were taken in their own order: follow order, which may repeat or leave out.",
-         lambda X, y, order, eta: _two(X, y, order, eta, second=lambda X, y, o, e: _sgd(X, y, np.sort(o), e))),
-        ("SGD was not run: after few steps it is not yet at the smallest solution.",
-         lambda X, y, order, eta: (_smallest(X, y), _smallest(X, y))),
-    ],
-    hints=("First: alpha = torch.linalg.solve(X @ X.T, y) has one number for each example; w = X.T @ alpha has one for each feature.",
-           "Second: w = torch.zeros(X.shape[1]); for i in order.tolist(): …",
-           "The error of one example is e = w @ X[i] − y[i], a number; the step is w − eta * e * X[i]."),
-    insight="Every step adds a multiple of some x_i, so w stays in the span of the examples; the only solution there is the smallest.")
-
-
-def _leading(X, y):
-    """A solution that uses the first n features alone."""
-    w = np.zeros(X.shape[1])
-    w[: len(y)] = np.linalg.lstsq(X[:, : len(y)], y, rcond=None)[0]
-    return w
-
-
-EXERCISES = [_SPOIL, _FIT, _WAYS]
+EXERCISES = [_SPOIL, _FIT]

@@ -114,18 +114,29 @@ def _slope(f, x, y, other=None):
 def _sensitivity_cases(rng):
     made = []
     for N, D, K, options in ((5, 4, 3, {}), (1, 6, 5, {}), (8, 3, 2, {"activation": "relu"}), (4, 4, 4, {}),
-                             (6, 5, 3, {"scale": 60.0})):
+                             (6, 5, 3, {"scale": 200.0})):
         made.append({"x": rng.normal(size=(N, D)), "y": rng.permutation(np.arange(N) % K),
                      **classifier(rng, D, K, **options),
                      "note": f"{N} inputs of {D} pixels, {K} classes" + (", large logits" if options.get("scale") else "")})
     return made
 
 
+def _twice(answer):
+    """The answer's second value on the same inputs: the lecture calls it again and again on one batch."""
+    def second(f, x, y):
+        answer(f, x, y)
+        return answer(f, x, y)
+    return second
+
+
 _SENSITIVITY = formula(
     id="5.5", title="Loss sensitivity of a whole batch", points=2, minutes=8, difficulty=2,
     task="loss_sensitivity(f, x, y): g_n = ‖∂L(x_n, y_n)/∂x_n‖₁ for every example, L the cross entropy, in one backward "
-         "pass. f maps (N, D) to logits (N, K); x (N, D), y (N,) → (N,). Tolerance 1e-3.",
-    library=sensitivity.loss_sensitivity, cases=_sensitivity_cases,
+         "pass (a loop over the examples is right too, but slow). f maps (N, D) to logits (N, K), which may be large: "
+         "cross_entropy or log_softmax, not the log of a softmax. Called again on the same x it gives the same. "
+         "x (N, D), y (N,) → (N,). Tolerance 1e-3.",
+    library=sensitivity.loss_sensitivity, cases=_sensitivity_cases, use=_twice,
+    finite="A softmax of large logits is 0 in single precision, and its log infinite: use cross_entropy or log_softmax.",
     truth=lambda f, x, y: np.abs(_slope(f, x, y)).sum(1),
     mistakes=[
         ("The losses were averaged: that divides every g by N. Use reduction=\"sum\".",
@@ -149,6 +160,8 @@ _SENSITIVITY = formula(
          lambda f, x, y: np.abs(_slope(f, x, y) * x).sum(1)),
         ("Gradients have piled up in x.grad: one row's g holds those before it. Clear it, or take one backward pass.",
          lambda f, x, y: np.abs(_slope(f, x, y)).sum(1).cumsum()),
+        ("x.grad still holds the gradient of the call before on the same x: x = x.detach().clone().requires_grad_() first.",
+         lambda f, x, y: 2 * np.abs(_slope(f, x, y)).sum(1)),
         ("That is the gradient of each pixel: sum its absolute values over the D pixels.",
          lambda f, x, y: _slope(f, x, y)),
         ("Those are the absolute values of each pixel: sum them over the D pixels.",
@@ -180,8 +193,8 @@ def _gini_cases(rng):
     sparse[3] = 2.0
     made = [("seven values", rng.exponential(size=7)), ("values of very different size", rng.exponential(size=9)**4),
             ("some of them 0", sparse), ("all alike", np.full(5, 0.7)), ("one has everything", np.eye(6)[2] * 3.0),
-            ("all 0", np.zeros(4)), ("a single value", np.array([2.5])), ("whole numbers", rng.integers(1, 40, 8)),
-            ("large values", rng.uniform(1e4, 3e5, 11)), ("tiny values", rng.exponential(size=6) * 1e-5)]
+            ("all 0", np.zeros(4)), ("a single value", np.array([2.5])), ("whole numbers", rng.integers(1, 40, 8).astype(float)),
+            ("large values", rng.uniform(1e4, 3e5, 11)), ("tiny values", rng.exponential(size=6) * 1e-9)]
     return [{"g": g, "note": note} for note, g in made]
 
 
@@ -212,7 +225,8 @@ _GINI = formula(
          _ratio(lambda g: ((2 * np.arange(1, len(g) + 1) - len(g) - 1) * g).sum() / (len(g) * g.sum()))),
         ("The ranks begin with 1, not 0: the weights are 2i − n − 1, i = 1 … n.",
          _ratio(lambda g: ((2 * np.arange(len(g)) - len(g) - 1) * np.sort(g)).sum() / (len(g) * g.sum()))),
-        ("That is the sum over pairs of gᵢ − gⱼ without |·|, which is 0.", lambda g: np.float64(0.0)),
+        ("0 came where the values differ: is |·| missing in the sum over pairs, or does your test for \"all are 0\" catch "
+         "more than that, such as one value that is 0, or small values?", lambda g: np.float64(0.0)),
     ],
     laws=[("Something was added so that nothing is divided by 0: then small values are judged wrongly. Treat all-zero g "
            "as a case of its own.", lambda out, g: abs(out - _gini(g)) < 1e-3 or np.max(g) > 1e-3)],

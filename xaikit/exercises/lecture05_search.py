@@ -7,14 +7,15 @@ from .formula import formula
 from .lecture05_examples import classifier
 
 
-def _search(f, x, alpha, beta, radius, noise, climb=-1.0, here=True, box="clip", stay=True, raw=False, before=False):
+def _search(f, x, alpha, beta, radius, noise, climb=-1.0, here=True, box="clip", stay=True, raw=False, before=False,
+            early=False):
     """Algorithm 1 in numpy, with switches for what goes wrong in it."""
     start = functions.outputs(f.data, x).argmax(1)
     moved, found, K = x.copy(), np.zeros(len(x), bool), functions.outputs(f.data, x).shape[1]
     for eta in noise:
         slope = functions.pull_back(f.data, moved if here else x, np.eye(K)[start])
         push = climb * alpha * (slope if raw else np.sign(slope))
-        stepped = moved + push + beta * eta
+        stepped = free = moved + push + beta * eta
         if box == "clip":
             stepped = x + np.clip(stepped - x, -radius, radius)
         elif box == "ball":
@@ -26,12 +27,14 @@ def _search(f, x, alpha, beta, radius, noise, climb=-1.0, here=True, box="clip",
             stepped = np.clip(stepped, -radius, radius)
         elif box == "unnoised":
             stepped = x + np.clip(moved + push - x, -radius, radius) + beta * eta
+        elif box == "twice":
+            stepped = x + np.clip(x + np.clip(moved + push - x, -radius, radius) + beta * eta - x, -radius, radius)
         elif box == "flat":
             stepped = x + radius * np.sign(stepped - x)
         elif box == "undo":
             stepped = np.where(np.abs(stepped - x) > radius, moved, stepped)
         moved = np.where((found & stay)[:, None], moved, stepped)
-        now = functions.outputs(f.data, moved).argmax(1) != start
+        now = functions.outputs(f.data, free if early else moved).argmax(1) != start
         found = (found | now) if stay or before else now
     return moved, found.astype(float)
 
@@ -57,8 +60,9 @@ def _lass_cases(rng):
             noise = rng.normal(size=(T, N, D))
             z = functions.outputs(f, x)
             found = _search(_Data(f), x, alpha, beta, radius, noise)[1]
+            early = _search(_Data(f), x, alpha, beta, radius, noise, early=True)[1]
             clear = np.abs(np.diff(np.sort(z, 1)[:, -2:], axis=1)).min() > 0.02
-            if clear and (N == 1 or 1 <= found.sum() <= N - 1):
+            if clear and (N == 1 or 1 <= found.sum() <= N - 1) and (N != 5 or (early != found).any()):
                 break
         made.append({"x": x, "alpha": alpha, "beta": beta, "radius": radius, "noise": noise, **f,
                      "note": f"{N} inputs of {D} pixels, {K} classes, {T} iterations"})
@@ -88,6 +92,8 @@ EXERCISES = [formula(
         ("Each step was clipped, not the way from x: the box stands round x, x + clamp(x̃ − x, −r, r).", _mistake(box="step")),
         ("x̃ itself was clipped to ±radius: the box stands round x, x + clamp(x̃ − x, −r, r).", _mistake(box="zero")),
         ("The noise came after the box and leads out of it: first both steps, then the box.", _mistake(box="unnoised")),
+        ("The box came twice, after the gradient step and after the noise: once, after both.", _mistake(box="twice")),
+        ("Whether the class has changed is asked of the x̃ that is back in the box.", _mistake(early=True)),
         ("That is a ball, ‖x̃ − x‖₂ ≤ r: the box limits each pixel alone.", _mistake(box="ball")),
         ("Every pixel was put to the side of the box: only those outside are brought back to it.", _mistake(box="flat")),
         ("Pixels that would leave the box were not moved: they go to its side, x ± r.", _mistake(box="undo")),

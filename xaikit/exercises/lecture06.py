@@ -66,7 +66,7 @@ def _exponent_cases(rng):
         power = scale * (k / k[0]) ** (-2.0 * alpha) * rng.exponential(size=K)
         power[:2] = scale * (k[:2] / k[0]) ** (-2.0 * alpha)  # the answer then lies well inside [0, 5]
         if "0" in note.split()[-1]:
-            power[[5, 11]] = 0
+            power[[5, -1, -2, -3]] = 0  # not in the middle only: the mean of log k counts them
         made.append({"k": k.astype(float), "power": power, "note": note})
     return made
 
@@ -76,9 +76,9 @@ def _wave(z, k, A, phi, form=np.sin, turns=2 * np.pi, inside=False):
     return (A[:, None] * form(angle)).sum(0)
 
 
-def _heights(values, factor=2.0, power=1, first=1):
+def _heights(values, factor=2.0, power=1, first=1, form=np.abs):
     n = len(values)
-    return (factor * np.abs(np.fft.rfft(values)) / n)[first:(n + 1) // 2] ** power
+    return (factor * form(np.fft.rfft(values)) / n)[first:(n + 1) // 2] ** power
 
 
 def _wave_cases(rng):
@@ -90,33 +90,39 @@ def _wave_cases(rng):
     return made
 
 
-def _learned(outputs, k, A, steps, level, factor=2.0, form=np.abs, offset=0, pick="first", never="after", own=True):
+def _learned(outputs, k, A, steps, level, factor=2.0, form=np.abs, offset=0, pick="first", never="after", own=True,
+             ever=lambda reached, at: reached.any(0), rows=slice(None)):
     share = factor * form(np.fft.rfft(outputs, axis=1))[:, k + offset] / outputs.shape[1] / (A if own else 1.0)
-    reached = share >= level
+    reached = np.zeros(share.shape, bool)
+    reached[rows] = share[rows] >= level
     at = {"first": reached.argmax(0), "last": len(steps) - 1 - reached[::-1].argmax(0),
           "for good": len(steps) - np.cumprod(reached[::-1], axis=0).sum(0).clip(1, len(steps))}[pick]
     otherwise = {"after": steps[-1] + 1, "zero": steps[0], "end": steps[-1]}[never]
-    return share, np.where(reached.any(0), steps[at], otherwise).astype(float)
+    return share, np.where(ever(reached, at), steps[at], otherwise).astype(float)
 
 
 def _learned_cases(rng):
     made = []
-    for T, N, k, level, note in ((9, 32, [1, 4, 6, 10], 0.5, "one wave comes, goes and comes again; one never comes"),
+    for T, N, k, level, note in ((9, 32, [1, 4, 6, 10, 13], 0.5, "waves that come, go, come again, or never come"),
                                  (5, 21, [2, 3], 0.8, "an odd number of points, all learned"),
                                  (4, 16, [5], 0.9, "one frequency, never learned")):
         k, A = np.array(k), rng.uniform(0.4, 3, len(k))
         share = np.sort(rng.uniform(0, 1.2, (T, len(k))), axis=0)
         share[-1], share[0] = 1.1, 0.1
         if T == 9:
+            share[:, 0] = [0.9, 0.8, 0.4, 0.3, 0.6, 0.7, 0.8, 0.9, 1.1]  # known from the first moment on
             share[:, 1], share[:, 3] = [0.1, 0.3, 0.7, 0.4, 0.2, 0.6, 0.9, 1.1, 1.1], rng.uniform(0, 0.4, T)
+            share[:, 2] = [0.1, 0.2, 0.4, 0.8, 0.7, 0.4, 0.3, 0.2, 0.1]  # lost for good
+            share[:, 4] = [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.8]  # at the last moment only
         if "never learned" in note:
             share[:, 0] = rng.uniform(0.1, 0.8, T)
         for critical in (level, 2 * level):  # rounding decides nothing, nor with a factor 2 forgotten
             share[np.abs(share - critical) < 0.02] += 0.04
         phases = rng.uniform(0, 2 * np.pi, (T, len(k), 1))
         waves = (share * A)[:, :, None] * np.sin(2 * np.pi * k[:, None] * np.arange(N) / N + phases)
-        made.append({"outputs": waves.sum(1) + rng.normal(size=(T, 1)), "k": k, "A": A,
-                     "steps": np.cumsum(rng.integers(3, 30, T)), "level": level, "note": note})
+        steps = np.cumsum(rng.integers(3, 30, T))
+        steps -= steps[0] * (T == 9)  # a step 0 must not look like "never"
+        made.append({"outputs": waves.sum(1) + rng.normal(size=(T, 1)), "k": k, "A": A, "steps": steps, "level": level, "note": note})
     return made
 
 
@@ -124,21 +130,26 @@ EXERCISES = [
     formula(
         id="6.1", title="A power law's exponent", points=2, minutes=12, difficulty=2,
         task="Write `exponent(k, power)`: the α between 0 and 5 for which k^(2α) · power has no trend in log k, Σ k^(2α) P(k) "
-             "(log k − mean log k) = 0. `k`, `power` (K,) → a number.",
+             "(log k − mean log k) = 0, where the sum changes its sign from − to +. `k`, `power` (K,) → a number.",
         library=exponent, cases=_exponent_cases, truth=_exponent,
         mistakes=[
             ("That is the straight line through log P against log k: it gives the deep dips of a noisy spectrum the largest "
              "say, and fails where a power is 0. Weigh by k^(2α) P instead.", _line),
+            ("That is the straight line through log P against log k, with the powers that are 0 left out: weigh by k^(2α) P "
+             "instead, which needs no logarithm of P.", lambda k, power: _line(k[power > 0], power[power > 0])),
             ("P falls as k^(−2α): what came is 2α.", lambda k, power: 2 * _exponent(k, power)),
             ("A power is a squared amplitude: it takes k^(2α), not k^α, to make it flat.",
              lambda k, power: _exponent(k, power, 1.0)),
-            ("log k has to be centred: subtract its mean. Without it the sum has no reason to be 0 anywhere.",
-             lambda k, power: _exponent(k, power, centred=False)),
+            ("log k has to be centred (subtract its mean), and its sum's change of sign be found: where |sum| is smallest "
+             "may be α = 0, as k^(2α) is smallest there.", lambda k, power: 0.0),
+            ("A frequency whose power is 0 still counts in the mean of log k: leave none out.",
+             lambda k, power: _exponent(k[power > 0], power[power > 0])),
             ("P is a power already: do not square it.", lambda k, power: _exponent(k, power**2)),
             ("P is the power, as it came: no root of it.", lambda k, power: _exponent(k, np.sqrt(power))),
             ("The exponent of a decay is given as a positive number here.", lambda k, power: -_exponent(k, power)),
         ],
-        hints=("The sum grows with α: where it is positive, α is too large. Halve the interval from 0 to 5 again and again.",
+        hints=("The sum is negative where α is too small, and positive where it is too large. Halve the interval from 0 to 5 "
+               "again and again.",
                "log_k = k.log() − k.log().mean(); (2 α log_k).exp() is k^(2α) up to a factor that does not matter.",
                "trend = ((2 * alpha * log_k).exp() * power * log_k).sum(); if trend > 0: high = alpha, else low = alpha"),
         insight="This is the maximum of Whittle's likelihood: it uses that a spectrum's scatter is exponential, and its own "
@@ -163,6 +174,12 @@ EXERCISES = [
              lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, float(len(z))))),
             ("Amplitudes are asked for, not powers.",
              lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, power=2))),
+            ("That is the real part: an amplitude is |·|, the phase must not matter.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, form=np.real))),
+            ("That is the imaginary part: an amplitude is |·|, the phase must not matter.",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, form=np.imag))),
+            ("Where N is odd, [1:N // 2] loses the last frequency below N/2: [1:(N + 1) // 2].",
+             lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v)[:len(z) // 2 - 1])),
             ("rfft begins with frequency 0, the mean: leave it out.",
              lambda z, k, A, phi: (v := _wave(z, k, A, phi), _heights(v, first=0))),
             ("rfft ends with N/2 where N is even: only frequencies below it are asked for.",
@@ -179,11 +196,19 @@ EXERCISES = [
              "`steps` at which it has reached `level`, (K,); last step + 1 where it never did. `outputs` (T, N), `k`, `A` (K,), "
              "`steps` (T,).",
         library=learned, cases=_learned_cases, truth=_learned, outputs=("share", "first"),
+        finite="A frequency that was never learned gets last step + 1 here, not infinity.",
         mistakes=[
             ("argmax of a row without a True is 0: a frequency that was never learned looks as if it had been first. Ask "
              "any(0) too.", lambda **c: _learned(**c, never="zero")),
             ("Never learned is later than the last step: last step + 1, or it would tie with what was learned just in time.",
              lambda **c: _learned(**c, never="end")),
+            ("argmax gives 0 also where the level was reached at the first moment: only any(0) tells that from never.",
+             lambda **c: _learned(**c, ever=lambda reached, at: at > 0)),
+            ("Reached once is learned, also if the last moment is below the level: any(0), not the last row.",
+             lambda **c: _learned(**c, ever=lambda reached, at: reached[-1])),
+            ("The first moment counts as well, also where its step is 0: a step 0 is no sign of \"never\", ask any(0).",
+             lambda **c: _learned(**c, rows=slice(1, None))),
+            ("The last moment counts as well.", lambda **c: _learned(**c, rows=slice(None, -1))),
             ("The first time is asked for, not the last.", lambda **c: _learned(**c, pick="last")),
             ("The first time counts, even if the wave fades again afterwards.", lambda **c: _learned(**c, pick="for good")),
             ("Each amplitude is divided by its own A_k.", lambda **c: _learned(**c, own=False)),

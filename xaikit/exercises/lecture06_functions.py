@@ -51,14 +51,16 @@ def _transfer(x, theta, u, delta, k, unit="whole", measure="ratio", part=slice(N
 def _transfer_cases(rng):
     made = []
     for N, H, M, delta, k, note in ((32, 6, 5, 0.7, [1, 2, 5], "five directions"), (16, 4, 1, 0.4, [3], "one direction"),
-                                    (25, 5, 3, 2.0, [1, 4], "a large step"), (16, 4, 2, 0.0, [1, 2], "δ = 0")):
+                                    (25, 5, 3, 2.5, [1, 4], "a large step"), (16, 4, 2, 0.0, [1, 2], "δ = 0")):
         while True:
             x, theta = 2 * np.arange(N) / N - 1, rng.normal(size=(3, H))
             c = np.fft.rfft((theta[2][:, None] * np.maximum(np.multiply.outer(theta[0], x) + theta[1][:, None], 0)).sum(0))
+            u = 2 * rng.normal(size=(M, 3, H))
             if (np.abs(c[k]) > 0.3).all():
-                break
-        made.append({"x": x, "theta": theta, "u": 2 * rng.normal(size=(M, 3, H)), "delta": delta, "k": np.array(k),
-                     "note": note})
+                found = _transfer(x, theta, u, delta, np.array(k))  # a large step turns some wave, but not in each direction
+                if delta < 2 or ((found.mean(0) < -0.1) & (found.max(0) > 0.05)).any():
+                    break
+        made.append({"x": x, "theta": theta, "u": u, "delta": delta, "k": np.array(k), "note": note})
     return made
 
 
@@ -81,7 +83,7 @@ EXERCISES = [
         id="6.4", title="Shaking the weights", points=2, minutes=12, difficulty=2,
         task="f(x) = Σ_h v_h ReLU(w_h x + b_h), with θ = (w, b, v) as the rows of `theta` (3, H). Write `transfer(x, theta, u, "
              "delta, k)`: the mean, over the directions `u` (M, 3, H), each scaled to length 1, of Re(c_δ(k) / c(k)), where c_δ "
-             "are the coefficients of f with θ + δu. `x` (N,), `k` (K,) → (K,).",
+             "are the coefficients of f with θ + δu, a signed number. `x` (N,), `k` (K,) → (K,).",
         library=transfer, cases=_transfer_cases, truth=lambda **c: _transfer(**c).mean(0), axes="(K,)",
         mistakes=[
             ("A direction has length 1: divide each u[m] by the root of the sum of all its squares.",
@@ -90,10 +92,16 @@ EXERCISES = [
              lambda **c: _transfer(**c, unit="rows").mean(0)),
             ("|c_δ| / |c| counts new noise as a part of the wave: take the real part of c_δ / c.",
              lambda **c: _transfer(**c, measure="sizes").mean(0)),
-            ("That is |mean of c_δ| / |c|: the real part of the ratio is asked for.",
+            ("That is |mean of c_δ| / |c|, the size of the mean ratio: its real part is asked for.",
              lambda **c: _transfer(**c, measure="size of the mean").mean(0)),
             ("That is how much changed, |c_δ − c| / |c|. What is asked is how much of the wave is left.",
              lambda **c: _transfer(**c, measure="change").mean(0)),
+            ("T is a signed number: a wave that comes back upside down counts below 0. No |·| after the mean.",
+             lambda **c: np.abs(_transfer(**c).mean(0))),
+            ("T is a signed number: a wave that comes back upside down counts below 0. No |·| before the mean.",
+             lambda **c: np.abs(_transfer(**c)).mean(0)),
+            ("T is a signed number: a wave that comes back upside down counts below 0. It is not cut off there.",
+             lambda **c: _transfer(**c).mean(0).clip(0)),
             ("The mean over the directions is missing.", lambda **c: _transfer(**c)),
             ("The mean runs over the directions, one number for each frequency.", lambda **c: _transfer(**c).mean(1)),
             ("All parameters move, biases and output weights too.", lambda **c: _transfer(**c, part=slice(0, 1)).mean(0)),

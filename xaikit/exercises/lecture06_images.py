@@ -28,7 +28,7 @@ def subspace_margin(f, x, basis, steps, overshoot):
         at = (x + delta).detach().requires_grad_(True)
         value = f(at)
         slope = torch.autograd.grad(value.sum(), at)[0] @ basis.T @ basis  # its part in the subspace
-        step = -(value / (slope**2).sum(1))[:, None] * slope
+        step = -(value / (slope**2).sum(1).clamp(min=1e-30))[:, None] * slope  # flat in S: no step
         delta = torch.where((value.sign() == side)[:, None], delta + step, delta).detach()
     delta = (1 + overshoot) * delta
     return delta, delta.norm(dim=1), f(x + delta).sign() != side
@@ -127,10 +127,11 @@ def _deepfool(f, x, basis, steps, overshoot, within=True, full=False, squared=Tr
     return delta @ (basis.T @ basis) if last else delta
 
 
-def _told(f, x, delta, overshoot, grown=True, norm=None):
+def _told(f, x, delta, overshoot, grown=True, norm=None, asked=None):
     own = (1 + overshoot) * delta
     measure = np.linalg.norm(own if grown else delta, axis=1)
-    return own, measure if norm is None else norm(own), np.sign(f(x + own)) != np.sign(f(x))
+    end = own if asked is None else asked * delta
+    return own, measure if norm is None else norm(own), np.sign(f(x + end)) != np.sign(f(x))
 
 
 def _margin(f, x, basis, steps, overshoot, told=None, **how):
@@ -143,16 +144,21 @@ def _no_overshoot(f, x, basis, steps, overshoot):
     return delta, np.linalg.norm(delta, axis=1), np.sign(f(x + delta)) != np.sign(f(x))
 
 
-def _crossings(f, x, basis, steps):
-    """The step at which each row crosses (0: within these steps it does not), and whether each step of it is clear: no
-    value that rounding could take to the other side, no nearly flat place."""
+BY_OVERSHOOT = 9
+
+
+def _crossings(f, x, basis, steps, overshoot):
+    """The step at which each row crosses (0: it does not; BY_OVERSHOOT: only the lengthening at the end takes it across),
+    and whether each step of it is clear: no value that rounding could take to the other side, no nearly flat place."""
     side, first, clear = np.sign(f(x)), np.zeros(len(x), int), np.full(len(x), True)
     for k in range(steps + 1):
-        delta = _deepfool(f, x, basis, k, 0.05)
+        delta = _deepfool(f, x, basis, k, overshoot)
         value, slope = f(x + delta), np.linalg.norm(f.gradient(x + delta) @ basis.T, axis=1)
         first = np.where((first == 0) & (np.sign(value) != side), k, first)
         clear &= (abs(value) > 5e-3) & (slope > 0.1)
-    own = 1.05 * delta
+    clear &= np.linalg.norm(_deepfool(f, x, basis, steps, overshoot, sign=1), axis=1) < 50  # nor on the way that walks away
+    own = (1 + overshoot) * delta
+    first[(first == 0) & (np.sign(f(x + own)) != side)] = BY_OVERSHOOT
     clear &= (abs(f(x + own)) > 5e-3) & ((np.sign(f(x + own)) != side) == (first > 0)) & (np.linalg.norm(own, axis=1) < 6)
     return first, clear
 
@@ -160,8 +166,9 @@ def _crossings(f, x, basis, steps):
 def _margin_cases(rng):
     """Rows that cross in the first, second and third step, and some that do not, so that each mistake shows."""
     made = []
-    for D, S, kind, steps, wanted in ((5, 2, "network", 3, (1, 2, 3, 1, 2)), (6, 3, "network", 3, (2, 3)), (4, 2, "polynomial", 2, (1, 1, 0)),
-                                      (4, 1, "network", 2, (2,)), (5, 3, "network", 1, (0, 1, 0, 1))):
+    for D, S, kind, steps, overshoot, wanted in (
+            (5, 2, "network", 3, 0.05, (1, 2, 3, 1, 2)), (6, 3, "network", 3, 0.05, (2, 3)), (4, 2, "polynomial", 2, 0.1, (1, 1, 0)),
+            (4, 1, "network", 2, 0.05, (2,)), (5, 3, "network", 1, 0.3, (0, 1, BY_OVERSHOOT, 1, BY_OVERSHOOT))):
         for _ in range(60):
             data = functions.random_network(rng, D) if kind == "network" else functions.polynomial(
                 D, rng.normal(size=(D, D)), rng.normal(size=D), rng.normal())
@@ -169,12 +176,12 @@ def _margin_cases(rng):
             f.gradient = lambda z, data=data: functions.gradient(data, z)[1]
             basis, x = np.linalg.qr(rng.normal(size=(D, S)))[0].T, 1.5 * rng.normal(size=(1500, D))
             with np.errstate(all="ignore"):
-                first, clear = _crossings(f, x, basis, steps)
-            free = [list(np.flatnonzero(clear & (first == k))) for k in range(4)]
+                first, clear = _crossings(f, x, basis, steps, overshoot)
+            free = {k: list(np.flatnonzero(clear & (first == k))) for k in (0, 1, 2, 3, BY_OVERSHOOT)}
             rows = [free[k].pop() for k in wanted if free[k]]
             if len(rows) == len(wanted):
                 break
-        made.append({**data, "x": x[rows], "basis": basis, "steps": steps, "overshoot": 0.05,
+        made.append({**data, "x": x[rows], "basis": basis, "steps": steps, "overshoot": overshoot,
                      "note": f"{len(rows)} input{'s' * (len(rows) > 1)} of {D} numbers, a subspace of {S}, {steps} step{'s' * (steps > 1)}"})
     return made
 
@@ -184,8 +191,10 @@ MARGIN = formula(
     task="subspace_margin(f, x, basis, steps, overshoot): the class of x is the sign of f(x); f takes (N, D) and returns (N,). "
          "Begin with δ = 0; `steps` times, for each row whose f(x + δ) still has the sign of f(x): δ ← δ − f(x + δ) g / ‖g‖², with g "
          "the part of ∇f(x + δ) that lies in the span of the orthonormal rows of basis (S, D). At the end lengthen δ by the factor 1 + "
-         "overshoot. → delta (N, D), its length margin (N,), and found (N,): whether x + δ is of another class. Tolerance 1e-3.",
+         "overshoot. → delta (N, D), its length margin (N,), also where no other class was found, and found (N,): whether x + δ, "
+         "lengthened, is of another class. Tolerance 1e-3.",
     library=subspace_margin, cases=_margin_cases, truth=_margin, outputs=("delta", "margin", "found"),
+    finite="Return the length of δ also where no other class was found, not infinity; found says which rows these are.",
     mistakes=[
         ("δ leaves the subspace: project the gradient, g = ∇f Bᵀ B, before you step.",
          lambda **v: _margin(**v, within=False)),
@@ -204,6 +213,8 @@ MARGIN = formula(
         ("The overshoot is missing: at the end, δ times 1 + overshoot.", _no_overshoot, 0.5),
         ("The margin is the length of the δ that you return, overshoot included.",
          lambda **v: _margin(**v, told={"grown": False}), 0.75),
+        ("found is asked of the δ that you return, overshoot included.", lambda **v: _margin(**v, told={"asked": 1.0}), 0.75),
+        ("The overshoot is an argument: it is not always 0.05.", lambda **v: _margin(**{**v, "overshoot": 0.05}), 0.5),
         ("That is ‖δ‖²: the margin is a length.", lambda **v: _margin(**v, told={"norm": lambda d: (d**2).sum(1)}), 0.75),
         ("That is the sum of |δ|: the margin is the Euclidean length.",
          lambda **v: _margin(**v, told={"norm": lambda d: abs(d).sum(1)}), 0.75),
@@ -211,11 +222,11 @@ MARGIN = formula(
     hints=("The gradient of all rows at once: `torch.autograd.grad(f(at).sum(), at)`, as row n of f depends on row n of at alone. "
            "Its part in the subspace is `slope @ basis.T @ basis`.",
            "`torch.where(same[:, None], delta + step, delta)` lets the rows rest that have crossed. The step is "
-           "`-(value / (g**2).sum(1))[:, None] * g`.",
+           "`-(value / (g**2).sum(1).clamp(min=1e-30))[:, None] * g`: where g = 0 there is no step.",
            "`side, delta = f(x).sign(), torch.zeros_like(x)`\n`for _ in range(steps):`\n"
            "`    at = (x + delta).detach().requires_grad_(True)`\n`    value = f(at)`\n"
            "`    g = torch.autograd.grad(value.sum(), at)[0] @ basis.T @ basis`\n"
-           "`    step = -(value / (g**2).sum(1))[:, None] * g`\n"
+           "`    step = -(value / (g**2).sum(1).clamp(min=1e-30))[:, None] * g`\n"
            "`    delta = torch.where((value.sign() == side)[:, None], delta + step, delta).detach()`\n"
            "`delta = (1 + overshoot) * delta`\n`return delta, delta.norm(dim=1), f(x + delta).sign() != side`"),
     insight="The fewer directions are allowed, the longer the way: a margin in a subspace is never below that in a larger one.")

@@ -68,6 +68,9 @@ def _table_cases(rng):
     p[rng.integers(3)] = 0
     p[:, rng.integers(3)] *= 3
     made.append({"joint": p / p.sum(), "note": "an x that never occurs"})
+    p = rng.dirichlet(np.ones(12)).reshape(3, 4)
+    p[:, rng.integers(4)] = 0
+    made.append({"joint": p / p.sum(), "note": "a y that never occurs"})
     made.append({"joint": np.array([[1.0]]), "note": "a single entry: nothing to be known"})
     return made
 
@@ -99,6 +102,11 @@ def _binned_cases(rng):
         h[0], h[1] = high, low  # a saturated unit sits exactly on the end
         label = np.asarray(classes)[(kinds.sum(1) + (rng.random(n) < 0.25)) % len(classes)]
         made.append({"h": h, "y": label, "bins": bins, "low": low, "high": high, "note": note})
+    states = np.tile(rng.integers(0, 30, 12), (8, 1))  # 30^12 possible rows, that differ in the first or the last unit
+    states[:4, 0], states[4:, -1] = rng.permutation(30)[:4], rng.permutation(30)[:4]
+    which = rng.integers(8, size=80)
+    h = (states[which] + rng.uniform(0.1, 0.9, (80, 12))) / 30
+    made.append({"h": h, "y": which % 2, "bins": 30, "low": 0.0, "high": 1.0, "note": "twelve units, thirty bins"})
     return made
 
 

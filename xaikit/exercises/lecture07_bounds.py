@@ -43,6 +43,8 @@ def _bound_cases(rng):
         if note == "images that are all black or white":
             k = np.where(rng.random((n, d)) < 0.5, 0, levels - 1)
             k[0, 0], k[1, 0] = 0, levels - 1
+        elif note == "small scales":
+            k = k.clip(1, levels - 3)  # ends that do not occur: levels is given, not k.max() + 1
         elif n > 1:
             k[0, 0], k[1, -1] = 0, levels - 1
         scale = rng.uniform(0.25, 0.6, d) if note == "small scales" else rng.uniform(0.6, 2.5, d)
@@ -143,6 +145,8 @@ def _noise_cases(rng):
     direction /= np.linalg.norm(direction, axis=0)
     norms = np.array([4.0, 0.05, 0.92, 1.04, 2.5, 0.3, 6.0]) * rng.uniform(0.99, 1.01, 7)
     add(direction * norms, np.sqrt(7.0), 1.0, "caps that are reached one after the other")
+    norms = np.sqrt([16.0, 1.40, 0.01, 1.05]) * rng.uniform(0.995, 1.005, 4)
+    add(direction[:, :4] * norms, 2.0, 1.0, "caps that are reached in three rounds")
     add(weights(2, 4) * 0.2, 9.0, 1.5, "a radius that is never used up")
     add(weights(1, 1), 0.7, 30, "one weight")
     return made

@@ -38,6 +38,9 @@ def _processing_cases(rng):
     p = np.zeros((3, 2, 3))
     p[np.arange(3), :, np.arange(3)] = rng.dirichlet(np.ones(6)).reshape(3, 2)
     made.append({"p": p, "note": "Z is a copy of X, and Y is not: no chain"})
+    p = rng.dirichlet(np.ones(24)).reshape(2, 4, 3)
+    p[:, rng.integers(4)] = 0
+    made.append({"p": p / p.sum(), "note": "a y that never occurs"})
     p = np.zeros((2, 2, 2))
     for x in (0, 1):
         for y in (0, 1):
@@ -81,6 +84,10 @@ EXERCISES = [
             (
                 "That is I(Y;Z) in place of I(X;Z): sum the table over y, p.sum(1).",
                 lambda p: (_information(p.sum(2)) - _information(p.sum(0)), _processing(p)[1]),
+            ),
+            (
+                "Without a chain the first number may be negative: no cut at 0.",
+                lambda p: (max(_processing(p)[0], 0.0), _processing(p)[1]),
             ),
             (
                 "The sign of the second number is turned: a conditional mutual information is never below 0.",

@@ -42,7 +42,7 @@ def _iou_cases(rng):
     for n, h, w, note in (
         (3, 6, 6, "three pictures"),
         (1, 5, 8, "one picture, not square"),
-        (4, 4, 4, "a picture without the concept"),
+        (4, 7, 9, "a picture without the concept"),
     ):
         maps, masks = (
             rng.normal(size=(n, h, w)).round(1),
@@ -50,9 +50,10 @@ def _iou_cases(rng):
         )
         if n == 4:
             masks[1], maps[1, 0] = False, 3.0
-        maps.flat[:3] = 0.5  # just at the threshold
+        threshold = {3: 0.5, 1: 1.3, 4: -0.4}[n]
+        maps.flat[:3] = threshold  # just at the threshold
         masks.flat[:3] = (True, False, True)
-        made.append({"maps": maps, "masks": masks, "threshold": 0.5, "note": note})
+        made.append({"maps": maps, "masks": masks, "threshold": threshold, "note": note})
     made.append(
         {
             "maps": rng.normal(size=(2, 3, 3)) - 9,

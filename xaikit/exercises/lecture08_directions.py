@@ -33,7 +33,7 @@ def _sefa_cases(rng):
     for m, d, k, note in (
         (6, 6, 6, "all directions"),
         (7, 4, 2, "more outputs than inputs"),
-        (3, 5, 3, "fewer outputs than inputs"),
+        (3, 5, 4, "fewer outputs than directions asked for"),
     ):
         A = rng.normal(size=(m, d)) * rng.uniform(0.3, 3, d)
         made.append({"A": A, "k": k, "note": note})
@@ -60,6 +60,7 @@ def _penalty_cases(rng):
     made = []
     for d, k, kind, eps, note in (
         (3, 6, "polynomial", 0.1, "a polynomial of three inputs"),
+        (4, 5, "network", 0.5, "a network, ε = 0.5"),
         (5, 4, "network", 0.2, "a network"),
         (2, 8, "polynomial", 0.5, "two inputs, ε = 0.5"),
     ):
