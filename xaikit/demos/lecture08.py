@@ -125,7 +125,7 @@ def demos():
     controls = {"what": Toggle(NAMES, "crown", "what"), "do": Toggle((("add", "add"), ("erase", "erase")), "add", "do"),
                 "layer": Toggle((("8 × 8", "block8"), ("16 × 16", "block16")), "block16", "layer"),
                 "brush": Slider(2, 14, 6, label="brush"), "strength": Slider(0.0, 6.0, 3.0, 0.1, label="strength"),
-                "sample": Slider(0, SAMPLES - 1, 0, label="sample")}
+                "sample": Slider(0, SAMPLES - 1, 8, label="sample")}
     return [Demo("08/paintbrush", "08", "A brush that switches units", functools.partial(paintbrush, ()), controls,
                  "Choose an object and draw on the large picture: its units are switched on under the brush, or off, "
                  "and the generator draws the rest. Put a crown on the grass, then one in the sky. Which objects can "
