@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 
+FINE = 640  # points per side of the plane: on 320, rays beyond |k| = 160 come back as aliases of half the off-ray amplitude
 WINDOW = 30.0  # Kaiser's β: the edges of the domain, cut off at 1e−12 of the middle, leave no trace in the spectrum
 
 
@@ -58,7 +59,7 @@ def exponent(k, power, low=0.0, high=8.0):
 
     k (K,) > 0, power (…, K) ≥ 0 → (…), within [low, high].  A periodogram scatters around the spectrum like an exponential
     variable; its likelihood (Whittle 1953) is largest where Σ_k k^(2α) P(k) (log k − mean log k) = 0, and the left side
-    grows with α: bisection finds it.  ValueError: k ≤ 0, fewer than two, negative or no power.
+    changes its sign once, from − to +: bisection finds it.  ValueError: k ≤ 0, fewer than two, negative or no power.
     """
     k, power = np.asarray(k, float), np.asarray(power, float)
     if len(k) < 2 or power.shape[-1] != len(k) or (k <= 0).any():
@@ -118,7 +119,8 @@ def planar_network(seed, widths=(8, 8), points=320):
 
 
 def longest(angles):
-    """The direction orthogonal to the longest straight kink: the most frequent of ``angles`` (A,), to a quarter degree."""
+    """The direction orthogonal to the straight kink that crosses the most pixels: the most frequent of ``angles`` (A,), to a
+    quarter degree.  (A kink along the diagonal crosses fewer pixels than its length.)"""
     bins = np.round(np.degrees(_some(angles)) * 4)
     kinds, counts = np.unique(bins, return_counts=True)
     return float(np.mean(np.asarray(angles)[bins == kinds[counts.argmax()]]))
@@ -140,17 +142,19 @@ def _some(angles):
 
 
 @functools.cache
-def anisotropy(count=8, apart=15.0, k=(24, 72)):
-    """Exponents orthogonal to the longest kink, and in the direction farthest from all kinks' normals, of ``count`` random
+def anisotropy(count=8, apart=15.0, k=(24, 72), points=FINE):
+    """Exponents orthogonal to a long kink, and in the direction farthest from all kinks' normals, of ``count`` random
     planar networks whose farthest direction is at least ``apart`` degrees from them: two arrays (count,).
 
-    Nearer than that the window, which widens every ray, would mix the two.
+    Nearer than that the window, which widens every ray, would mix the two.  The functions are sampled on ``points`` ×
+    ``points`` (a coarse grid is enough to see whether a network is taken).
     """
     frequencies, found, seed = np.arange(k[0], k[1] + 1), [], 0
     while len(found) < count:
         values, angles = planar_network(seed)
         off, gap = farthest(angles)
         if gap >= np.radians(apart):
+            values, _ = planar_network(seed, points=points)
             found.append(exponent(frequencies, along(values[None], [longest(angles), off], frequencies)[0] ** 2))
         seed += 1
     return tuple(np.array(found).T)

@@ -50,6 +50,31 @@ def regression(petals=PETALS, seeds=SEEDS, steps=300, k=tuple(range(2, 21, 2)), 
                            loss=found.measured["error"].reshape(shape).numpy()[-1])
 
 
+@functools.cache
+def in_phase(petals=16, seeds=4, steps=300, k=tuple(range(2, 21, 2)), width=64, depth=4):
+    """Experiment 4 on one flower, with the phase of the wave k = L set and the others random: does it beat with the petals?
+
+    name of the wave with L periods → |c(L)| / A of the trained networks (seed,).  sin 2πLz is in phase with the radius of
+    γ_L, cos 2πLz a quarter period off.  ValueError: L is not among the frequencies k.
+    """
+    from ..train import fit_many
+
+    if petals not in k:
+        raise ValueError(f"L = {petals} is to be one of the frequencies {k}")
+    z, quarter = _grid(), {"sin": 0.0, "cos": 0.5 * math.pi}
+    curve, goals = flower(z, petals), {}
+    for wave, phase in quarter.items():
+        for seed in range(seeds):
+            heights, phases = target(seed, k=k)
+            phases[k.index(petals)] = phase
+            goals[wave, seed] = waves(z, k, heights, phases)
+    found = fit_many(lambda s: relu_network(2, width, depth), lambda s: (curve, goals[s["wave"], s["seed"]][:, None]),
+                     [{"wave": w, "lr": 3e-3} for w in quarter], range(seeds), steps=steps, batch_size=None, loss=F.mse_loss,
+                     schedule=cosine, every=steps, progress=False,
+                     measure=lambda now: {"share": coefficients(now.forward(curve)[..., 0], (petals,)).abs()[..., 0]})
+    return dict(zip(quarter, found.measured["share"][-1].reshape(len(quarter), seeds).numpy(), strict=True))
+
+
 LOSSES = {"MSE": lambda out, sign: F.mse_loss(out[:, 0], sign),
           "BCE": lambda out, sign: F.binary_cross_entropy_with_logits(out[:, 0], (sign + 1) / 2)}
 

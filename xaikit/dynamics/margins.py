@@ -168,6 +168,7 @@ def subspaces(count, size, dim, orthogonal_to=None, seed=0):
 
 
 SEEDS, TESTED = 5, 120  # networks of each kind, and test images of which margins are measured
+_RATES = {"adam": {"lr": 3e-3, "weight_decay": 1e-2}, "sgd": {"lr": 0.1, "momentum": 0.9}}
 
 # the experiments -----------------------------------------------------------------------------------------------
 
@@ -217,11 +218,12 @@ def digits_flat(flipped):
 
 
 @functools.cache
-def classifiers(flipped):
-    """MLPs (64-64-64-10) trained on the digits, with the frequency order turned round if ``flipped``: Histories with "accuracy", the test images'."""
+def classifiers(flipped, optimizer="adam"):
+    """MLPs (64-64-64-10) trained on the digits, with the frequency order turned round if ``flipped``, by "adam" or "sgd":
+    Histories with "accuracy", the test images'."""
     x, y, z, labels = digits_flat(flipped)
-    return fit_many(lambda setting: _dense(64, 64, 64, 10), (x, y), [{"lr": 3e-3, "weight_decay": 1e-2}], range(SEEDS), steps=500,
-                    batch_size=64, schedule=lambda t: 1 - t, every=[], progress=False,
+    return fit_many(lambda setting: _dense(64, 64, 64, 10), (x, y), [_RATES[optimizer]], range(SEEDS), steps=500,
+                    batch_size=64, optimizer=optimizer, schedule=lambda t: 1 - t, every=[], progress=False,
                     measure=lambda now: {"accuracy": (now.forward(z).argmax(-1) == labels).double().mean(1)})
 
 
@@ -231,9 +233,9 @@ def models_of(histories):
 
 
 @functools.cache
-def band_margins(flipped):
+def band_margins(flipped, optimizer="adam"):
     """Margins of the classifiers along the DCT's diagonal, 2 × 2 frequencies each, of test images: (networks, bands, tested)."""
-    return margin(models_of(classifiers(flipped)), digits_flat(flipped)[2][:TESTED], bands(8)[:, None])
+    return margin(models_of(classifiers(flipped, optimizer)), digits_flat(flipped)[2][:TESTED], bands(8)[:, None])
 
 
 def discriminative(flipped):

@@ -64,11 +64,13 @@ def cosine(t):
 
 @dataclass(frozen=True)
 class Learned:
-    """``share`` (T, E, K): |c(k)| / A_k at ``steps`` (T,) for E networks; ``histories``: the networks themselves."""
+    """``share`` (T, E, K): |c(k)| / A_k at ``steps`` (T,) for E networks; ``signed``: Re(c(k) / c*(k)) with c* the target's,
+    which does not count a wave of the wrong phase; ``histories``: the networks themselves."""
 
     k: np.ndarray
     steps: np.ndarray
     share: np.ndarray
+    signed: np.ndarray
     histories: object
 
 
@@ -81,19 +83,19 @@ def learn(growing=False, width=64, depth=5, seeds=10, steps=STEPS, k=FREQUENCIES
     from ..train import fit_many
 
     z, x = grid()
-    waves_of = {seed: target(seed, growing, k) for seed in range(seeds)}
-    heights = torch.stack([a for a, _ in waves_of.values()])
+    goals = torch.stack([waves(z, k, *target(seed, growing, k)) for seed in range(seeds)])
 
     def data(setting):
-        return x, waves(z, k, *waves_of[setting["seed"]])[:, None]
+        return x, goals[setting["seed"]][:, None]
 
     def measure(now):
         rows = [setting["seed"] for setting in now.settings]
-        return {"share": coefficients(now.forward(x)[..., 0], k).abs() / heights[rows]}
+        ratio = coefficients(now.forward(x)[..., 0], k) / coefficients(goals[rows], k)
+        return {"share": ratio.abs(), "signed": ratio.real}
 
     histories = fit_many(lambda setting: relu_network(1, width, depth), data, [{"lr": RATE}], range(seeds), steps=steps,
                          batch_size=None, loss=F.mse_loss, schedule=cosine, measure=measure, every=10)
-    return Learned(np.array(k), histories.steps.numpy(), histories.measured["share"].numpy(), histories)
+    return Learned(np.array(k), histories.steps.numpy(), *(histories.measured[n].numpy() for n in ("share", "signed")), histories)
 
 
 def time_to_learn(share, steps, level=0.5):
