@@ -10,7 +10,7 @@ import torch
 from .memorization import corrupt, error, mlp, small_digits
 from .stages import KINDS
 
-WIDTHS = (8, 16, 32, 64)
+WIDTHS = (8, 16, 32, 64, 128)
 BATCH, STEPS = 50, 300
 
 

@@ -30,7 +30,7 @@ def lass(f, x, alpha, beta, radius, noise):
 def critical(f, x, radius, steps=10, seed=0):
     """Which samples are critical: (…, N) bool for x (…, N, D), by ``lass`` with α = r/2, β = r/5, Gaussian η.
 
-    ``f`` maps (…, D) to logits; what is lowered is log p_k, whose gradient does not die where p_k is near 1.
+    ``f`` maps (…, D) to logits; what is lowered is log p_k: its gradient goes to 0 as p_k → 1, but only the sign counts.
     ValueError: a radius that is not positive.  The mean over N is the critical sample ratio.
     """
     if not 0 < radius < float("inf"):

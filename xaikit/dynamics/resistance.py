@@ -70,9 +70,11 @@ def _network(setting, width):
 
 
 @functools.cache
-def trained(seeds=5, n=200, width=32, steps=200):
-    """DataFrame: regulariser ``by``, ``strength``, ``seed``, ``memorised`` (training accuracy on random labels) and
-    ``validation`` (accuracy on held-out digits of networks that were trained on the true labels)."""
+def trained(seeds=5, n=200, width=32, moments=(200,)):
+    """DataFrame: regulariser ``by``, ``strength``, ``seed``, ``steps``, ``memorised`` (training accuracy on random labels)
+    and ``validation`` (accuracy on held-out digits of networks that were trained on the true labels).
+
+    A row for each of the ``moments``, in steps: whether noise is not fitted, or only not fitted yet, needs several."""
     from ..train import fit_many
 
     x, y, test, test_y = small_digits(n)
@@ -95,10 +97,11 @@ def trained(seeds=5, n=200, width=32, steps=200):
                      "weight_decay": s if by == "weight decay" else 0.0, "noise": s if by == "input noise" else 0.0}
                     for s in strengths for share in (0.0, 1.0)]
         found = fit_many(lambda s: _network(s, width), lambda s, pair=pair: pair(s["share"], s["seed"]), settings,
-                         range(seeds), steps=steps, batch_size=50, optimizer="sgd", measure=measure, every=[steps])
-        rows = pd.DataFrame([{**s, **{k: found.measured[k][-1, e].item() for k in ("train", "validation")}}
-                             for e, s in enumerate(found.settings)])
+                         range(seeds), steps=moments[-1], batch_size=50, optimizer="sgd", measure=measure, every=moments)
+        at = {step: t for t, step in enumerate(found.steps.tolist())}
+        rows = pd.DataFrame([{**s, "steps": step, **{k: found.measured[k][at[step], e].item() for k in ("train", "validation")}}
+                             for step in moments for e, s in enumerate(found.settings)])
         real, noise = rows.query("share == 0"), rows.query("share == 1")
-        tables.append(real[["by", "strength", "seed", "validation"]].merge(
-            noise[["by", "strength", "seed", "train"]].rename(columns={"train": "memorised"})))
+        tables.append(real[["by", "strength", "seed", "steps", "validation"]].merge(
+            noise[["by", "strength", "seed", "steps", "train"]].rename(columns={"train": "memorised"})))
     return pd.concat(tables, ignore_index=True)

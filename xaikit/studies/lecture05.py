@@ -1,4 +1,4 @@
-"""Lecture 05's longer run: a Gaussian kernel that fits more and more of MNIST exactly."""
+"""Lecture 05's longer runs: a Gaussian kernel on more and more of MNIST; regularisers given more and more steps."""
 
 import json
 
@@ -28,6 +28,47 @@ def kernel(folder, progress):
             part.replace(kept)
         rows.append(json.loads(kept.read_text()))
     return pd.DataFrame(rows)
+
+
+BUDGETS, CROP = (200, 1000, 3000), (450, 2000, 6000)  # steps
+
+
+@study("05", "budget", minutes=3)
+def budget(folder, progress):
+    """Does a regulariser stop memorisation or delay it?  Random labels with more and more steps of SGD.
+
+    The random crop of section 3 with 450 to 6,000 steps, and section 11's regularisers with 200 to 3,000.  Columns: section,
+    by, strength, seed, steps, memorised (training accuracy on random labels), validation (test accuracy on true ones).
+    """
+    import pandas as pd
+    from tqdm.auto import tqdm
+
+    from ..dynamics import regularised, resistance
+
+    tables = []
+    for steps in tqdm((*CROP, None), desc="budget", disable=not progress):
+        kept = folder / f"{steps or 'resistance'}.json"
+        if not kept.exists():
+            rows = cropped(regularised.runs(5, steps=steps, names=("random crop",))) if steps else (
+                resistance.trained(5, moments=BUDGETS).assign(section=11))
+            part = kept.with_suffix(".part")
+            rows.to_json(part, double_precision=15)
+            part.replace(kept)
+        tables.append(pd.read_json(kept))
+    return pd.concat(tables, ignore_index=True)[["section", "by", "strength", "seed", "steps", "memorised", "validation"]]
+
+
+def cropped(histories):
+    """The rows of one training of `regularised.runs` with the random crop alone."""
+    import pandas as pd
+
+    last = {k: 1 - histories.measured[f"{k}_error"][-1] for k in ("train", "test")}
+    rows = [{"labels": s["labels"], "seed": s["seed"], **{k: v[e].item() for k, v in last.items()}}
+            for e, s in enumerate(histories.settings)]
+    both = pd.DataFrame(rows).pivot(index="seed", columns="labels").reset_index()
+    return pd.DataFrame({"section": 3, "by": "random crop", "strength": 1.0, "seed": both["seed"],
+                         "steps": int(histories.steps[-1]), "memorised": both[("train", "random")],
+                         "validation": both[("test", "true")]})
 
 
 def fitted(n, seed, sigma):
