@@ -164,9 +164,9 @@ pd.DataFrame(rows).T.round(2)
 # %% [markdown]
 # **What to see.** Three hidden layers have more kinks than one, and the same exponent, 2. The theorem is about
 # where a function may bend, not about how well it is trained. A smooth activation has no power law at all: tanh
-# leaves the figure near $k=20$. The flat shoulder up to $k\approx6$, which all three share, is the window: it
-# smears every frequency over so many neighbours. It is still felt a little in the first row of each network, where the
-# exponent is somewhat above 2. (Intervals in sections 1 to 5 are bootstrap intervals: the median, or where it
+# leaves the figure before $k=20$. The flat shoulder up to $k\approx6$, which all three share, is the window: it
+# smears every frequency over so many neighbours. Probably it is still felt in the first row, where the exponent is
+# somewhat above 2. (Intervals in sections 1 to 5 are bootstrap intervals: the median, or where it
 # says so the mean, of networks drawn again and again with replacement from those that we have.)
 #
 # **Picture, two dimensions.** Left, a random network of two layers of 8 ReLUs on the square $[-1,1]^2$, its kinks
@@ -951,7 +951,7 @@ pd.DataFrame(gains).T
 # **What to see.** On whole images, the paper's measure, batch norm gains nothing at small radii and may even lose, since
 # its statistics come from $x_l$; the gain is least at $r=1$, as the authors say, but the intervals overlap widely: five
 # networks do not decide it. Asked on $x_l$ itself, it is the other way round: it gains *most* at $r=1$, where plain training is
-# slowest. Which of the two one reads as “batch norm helps least with low frequencies” depends on the test images; and
+# slowest. So what one reads in “batch norm helps least with low frequencies” depends on the images of the test; and
 # with so few epochs ours is about speed.
 #
 # **Smooth kernels.** Wang et al. find smoother first-layer kernels in robust networks, and ask whether smoothing
