@@ -237,7 +237,7 @@ WRONG = [
     ("8.2", lambda batches, q, bins: quantile_by_bisection(batches, 1 - q, bins), "1 − q"),
     ("8.3", hook_stays, "handle.remove"),
     ("8.3", hook_stays_after_an_error, "finally"),
-    ("8.3", weights_zeroed, "handle.remove"),
+    ("8.3", weights_zeroed, "weights are 0"),
     ("8.3", hook_returns_nothing, "returns it"),
     ("8.3", pictures_off, "axis 1"),
     ("8.4", effect("k", None), "compare with the units switched off"),

@@ -175,7 +175,8 @@ for attempt in (
 # Write `binned_information(h, y, bins, low, high)`: $I(X;T)$ and $I(T;Y)$ in bits, for a layer's outputs `h`
 # (N, D) on N different inputs with labels `y` (N,), whole numbers. The bin of a value is
 # $\lfloor(h-\text{low})/(\text{high}-\text{low})\cdot\text{bins}\rfloor$, cut to 0 … bins − 1; $T$ is the whole row
-# of D bin numbers. Do without a Python loop over inputs: equal rows can be found by sorting.
+# of D bin numbers, of which there may be far more than fit into a table or a float. Advice: do without a Python
+# loop over inputs; equal rows can be found by sorting.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-7.2", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -52,18 +52,11 @@ def _table_cases(rng):
     made = [
         {"joint": rng.dirichlet(np.ones(12)).reshape(3, 4), "note": "three rows, four columns"},
         {"joint": rng.dirichlet(np.full(10, 0.5)).reshape(5, 2), "note": "five rows, two columns"},
-        {
-            "joint": np.outer(rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(3))),
-            "note": "X and Y independent",
-        },
+        {"joint": np.outer(rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(3))), "note": "X and Y independent"},
     ]
     p = np.diag(rng.dirichlet(np.full(6, 3.0)))
-    made.append(
-        {
-            "joint": p[:, rng.permutation(6)],
-            "note": "a table with one entry per row, the others 0: Y is known from X",
-        }
-    )
+    note = "a table with one entry per row, the others 0: Y is known from X"
+    made.append({"joint": p[:, rng.permutation(6)], "note": note})
     p = rng.dirichlet(np.ones(9)).reshape(3, 3)
     p[rng.integers(3)] = 0
     p[:, rng.integers(3)] *= 3
@@ -102,11 +95,13 @@ def _binned_cases(rng):
         h[0], h[1] = high, low  # a saturated unit sits exactly on the end
         label = np.asarray(classes)[(kinds.sum(1) + (rng.random(n) < 0.25)) % len(classes)]
         made.append({"h": h, "y": label, "bins": bins, "low": low, "high": high, "note": note})
-    states = np.tile(rng.integers(0, 30, 12), (8, 1))  # 30^12 possible rows, that differ in the first or the last unit
-    states[:4, 0], states[4:, -1] = rng.permutation(30)[:4], rng.permutation(30)[:4]
-    which = rng.integers(8, size=80)
-    h = (states[which] + rng.uniform(0.1, 0.9, (80, 12))) / 30
-    made.append({"h": h, "y": which % 2, "bins": 30, "low": 0.0, "high": 1.0, "note": "twelve units, thirty bins"})
+    # 40^12 possible rows; those that occur differ in the first or the last unit only, or have one code to base 32
+    t = np.tile(rng.integers(20, 40, 12), (10, 1))
+    t[:4, 0], t[4:8, -1] = rng.permutation(40)[:4], rng.permutation(range(20, 40))[:4]
+    t[8, :2], t[9, :2] = (34, 4), (2, 5)
+    which = np.concatenate([np.arange(10), rng.integers(10, size=90)])
+    h = (t[which] + rng.uniform(0.1, 0.9, (100, 12))) / 40
+    made.append({"h": h, "y": which % 2, "bins": 40, "low": 0.0, "high": 1.0, "note": "twelve units, forty bins"})
     return made
 
 
@@ -127,6 +122,11 @@ def _number(h, y, bins, low, high):
     """States added up, so that different ones meet."""
     t = np.clip(np.floor((h - low) / (high - low) * bins), 0, bins - 1)
     return _binned(h, y, bins, low, high, t.sum(1, keepdims=True))
+
+
+def _coded(h, y, bins, low, high):
+    t = np.clip(np.floor((h - low) / (high - low) * bins), 0, bins - 1).astype(np.float32)
+    return _binned(h, y, bins, low, high, t @ np.float32(bins) ** np.arange(t.shape[1], dtype=np.float32))
 
 
 EXERCISES = [
@@ -173,6 +173,10 @@ EXERCISES = [
                 lambda joint: (_h(joint.sum(1)), -_information(joint)),
             ),
             (
+                "The two are swapped: first H(X), then I(X;Y).",
+                lambda joint: (_information(joint), _h(joint.sum(1))),
+            ),
+            (
                 "That is H(X|Y), what is left unknown of X: I(X;Y) = H(X) − H(X|Y).",
                 lambda joint: (_h(joint.sum(1)), _h(joint) - _h(joint.sum(0))),
             ),
@@ -209,7 +213,8 @@ EXERCISES = [
         task="Write `binned_information(h, y, bins, low, high)` → I(X;T), I(T;Y) in bits, for a layer `h` "
         "(N, D) on N "
         "different inputs with labels `y` (N,). Bin number: floor((h − low) / (high − low) · bins), "
-        "cut to 0 … bins − 1; T is the whole row of D bin numbers. No Python loop over inputs.",
+        "cut to 0 … bins − 1; T is the whole row of D bin numbers, of which there may be far more than fit into a "
+        "table or a float. Advice: no Python loop over inputs.",
         library=binned_information,
         cases=_binned_cases,
         outputs=("I(X;T)", "I(T;Y)"),
@@ -239,6 +244,7 @@ EXERCISES = [
                 "itself.",
                 _number,
             ),
+            ("Different rows of bins got the same code: bins^D is beyond a float's digits.", _coded),
             (
                 "That is H(T|Y): I(T;Y) = H(T) − H(T|Y).",
                 lambda h, y, bins, low, high: (lambda a, b: (a, a - b))(*_binned(h, y, bins, low, high)),

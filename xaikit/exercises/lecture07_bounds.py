@@ -197,6 +197,8 @@ _NOISE = formula(
          lambda W, radius, cap: _fill(_squares(W), radius, cap, rounds=0), 0.5),
         ("The rest was shared out once, and then more inputs reached the cap: repeat until none does.",
          lambda W, radius, cap: _fill(_squares(W), radius, cap, rounds=1), 0.7),
+        ("The rest was shared out twice, and then more inputs reached the cap: repeat until none does.",
+         lambda W, radius, cap: _fill(_squares(W), radius, cap, rounds=2), 0.8),
         ("What is left is shared by the inputs that are still free, not by all I.",
          lambda W, radius, cap: _fill(_squares(W), radius, cap, share_of_all=True), 0.5),
         ("Those are the norms of the rows: σᵢ meets the column W[:, i], the sum over outputs is axis 0.",

@@ -70,6 +70,9 @@ EXERCISES = [
         truth=_gates,
         mistakes=[
             ("These are nats: bits need the logarithm to base 2.", lambda z: _gates(z, base=np.log(2))),
+            ("H(Σ) is in nats: log2.", lambda z: (np.log(2) * _gates(z)[0], _gates(z)[1])),
+            ("TC is in nats: log2.", lambda z: (_gates(z)[0], np.log(2) * _gates(z)[1])),
+            ("The two are swapped: first H(Σ), then TC(Σ).", lambda z: _gates(z)[::-1]),
             (
                 "A gate whose pre-activation is exactly 0 is shut: z > 0, not z ≥ 0.",
                 lambda z: _gates(z, z >= 0),

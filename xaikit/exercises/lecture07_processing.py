@@ -38,9 +38,10 @@ def _processing_cases(rng):
     p = np.zeros((3, 2, 3))
     p[np.arange(3), :, np.arange(3)] = rng.dirichlet(np.ones(6)).reshape(3, 2)
     made.append({"p": p, "note": "Z is a copy of X, and Y is not: no chain"})
-    p = rng.dirichlet(np.ones(24)).reshape(2, 4, 3)
-    p[:, rng.integers(4)] = 0
-    made.append({"p": p / p.sum(), "note": "a y that never occurs"})
+    xy = rng.dirichlet(np.ones(12)).reshape(3, 4)
+    xy[:, rng.integers(4)] = 0
+    p = xy[:, :, None] * (0.05 + 0.85 * np.eye(3))[:, None]
+    made.append({"p": p / p.sum(), "note": "Z is X nearly, and a y never occurs: no chain"})
     p = np.zeros((2, 2, 2))
     for x in (0, 1):
         for y in (0, 1):
@@ -88,6 +89,10 @@ EXERCISES = [
             (
                 "Without a chain the first number may be negative: no cut at 0.",
                 lambda p: (max(_processing(p)[0], 0.0), _processing(p)[1]),
+            ),
+            (
+                "The two are swapped: first what was lost, then what leaked.",
+                lambda p: _processing(p)[::-1],
             ),
             (
                 "The sign of the second number is turned: a conditional mutual information is never below 0.",

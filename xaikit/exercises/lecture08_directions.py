@@ -116,10 +116,14 @@ EXERCISES = [
             ),
             (
                 "Those are the directions that A answers least to: eigenvalues come in rising order.",
-                lambda value, A, k: not _strongest(value, A, k, 1),
+                lambda value, A, k: k == A.shape[1] or not _strongest(value, A, k, 1),
             ),
             (
-                "The eigenvectors are the columns of what eigh returns: transpose.",
+                "Those are the right directions in rising order: the strongest comes first.",
+                lambda value, A, k: _strongest(value, A, k) or not _strongest(value[::-1], A, k),
+            ),
+            (
+                "Rows and columns are mixed up: eigh's vectors are columns (transpose), svd's Vh has them as rows.",
                 lambda value, A, k: (
                     k < A.shape[1]
                     or _strongest(value, A, k)
@@ -130,11 +134,11 @@ EXERCISES = [
         ],
         mistakes=[
             (
-                "Those are the directions that A answers least to: eigenvalues come in rising order.",
+                "The strongest are eigh's last vectors: turn the order round before you take k.",
                 partial(_directions, small=True),
             ),
             (
-                "The eigenvectors are the columns of what eigh returns: transpose.",
+                "One row for each direction: transpose eigh's vectors; svd's Vh has rows already.",
                 partial(_directions, columns=True),
             ),
             (
@@ -143,7 +147,7 @@ EXERCISES = [
             ),
             ("The directions are to have length 1.", partial(_directions, scaled=True)),
             (
-                "The right ones in rising order: the strongest comes first.",
+                "Turn the order round: .flip(0).",
                 lambda A, k: _directions(A, k)[::-1],
             ),
             (
@@ -165,7 +169,7 @@ EXERCISES = [
         minutes=12,
         difficulty=3,
         task="hessian_penalty(f, z, v, eps): the second differences (f(z + εv) − 2 f(z) + f(z − εv)) / ε² for every row of v (k, D), and their "
-        "unbiased variance over the k rows. f takes (N, D) and returns (N,); z (D,). → number. Tolerance 2e-3 of the size of the answer.",
+        "unbiased variance over the k rows. f takes (N, D) and returns (N,); z (D,). → number. Tolerance 3e-3 of the size of the answer.",
         library=hessian_penalty,
         cases=_penalty_cases,
         truth=_penalty,
@@ -185,6 +189,8 @@ EXERCISES = [
                 "That is the standard deviation: the variance is its square.",
                 partial(_penalty, spread=lambda s: s.std(ddof=1)),
             ),
+            ("The sign of a second difference counts.", partial(_penalty, spread=lambda s: np.abs(s).var(ddof=1))),
+            ("Those are the second differences: take their variance.", partial(_penalty, spread=lambda s: s)),
             ("Divide by ε², not ε.", partial(_penalty, by=lambda e: e)),
             ("The division by ε² is missing.", partial(_penalty, by=lambda e: 1.0)),
             ("Divide by ε², not (2ε)² or 2ε².", partial(_penalty, by=lambda e: 4 * e**2)),

@@ -37,36 +37,61 @@ def average_causal_effect(f, r, units, place, k):
 # ---- 8.3
 
 
+def _left(model):
+    """What a call can leave behind and no output shows: hooks, modes, and which parameters ask for gradients."""
+    hooked = [m for m in model.modules() for _ in (*m._forward_hooks, *m._forward_pre_hooks)]
+    return len(hooked), [m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]
+
+
 def _on_a_network(answer):
-    """What the answer gives on a small network; what the network gives afterwards; and after a call that failed."""
+    """What the answer gives on a small network; what the network gives afterwards, and after a call that failed;
+    and what else is wrong then: 0 nothing, 1 another's hook is gone, 2 an idle hook, 3 modes, 4 gradients, 5 no error.
+    """
 
     def run(first, last, units, x):
         import torch
         from torch import nn
 
-        model = nn.Module()
-        model.block = nn.Sequential(
-            nn.Conv2d(first.shape[1], len(first), 1, bias=False), nn.ReLU(inplace=True)
-        )
-        model.last = nn.Conv2d(len(first), len(last), 1, bias=False)
-        model.forward = lambda x: model.last(model.block(x))
-        with torch.no_grad():
+        from .. import hooks
+
+        class Layer(nn.Conv2d):
+            def forward(self, x):
+                return super().forward(x).cos()  # not 0 where the weights are 0
+
+        class Small(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.block = nn.Sequential(Layer(first.shape[1], len(first), 1, bias=False), nn.Softplus())
+                self.last = nn.Conv2d(len(first), len(last), 1, bias=False)
+
+            def forward(self, x):
+                return self.last(self.block(x))
+
+        model = Small()
+        # under a hook of somebody else's, which has to outlive the call
+        with torch.no_grad(), hooks.edit(model, {"block.0": lambda output: output}):
             model.block[0].weight.copy_(first[:, :, None, None])
             model.last.weight.copy_(last[:, :, None, None])
+            plain, before = model(x), _left(model)
             came = answer(model, "block.0", units.tolist(), x)
             if came is None:
                 return None
             came = came.clone() if isinstance(came, torch.Tensor) else came
             after = model(x)
+            swallowed = True
             try:
                 answer(model, "block.0", units.tolist(), torch.zeros(1, first.shape[1] + 1, 2, 2))
             except Exception:
-                pass
+                swallowed = False
             try:
                 failed = model(x)
             except Exception:
                 failed = torch.full_like(after, 1e6)
-        return came, after, failed
+            same, now = torch.allclose(after, plain) and torch.allclose(failed, plain), _left(model)
+        if swallowed or not same:
+            return came, after, failed, 5.0 * swallowed
+        return came, after, failed, float(next((n for n, wrong in enumerate((
+            now[0] < before[0], now[0] > before[0], now[1] != before[1], now[2] != before[2]), 1) if wrong), 0))
 
     return run
 
@@ -79,41 +104,37 @@ def _network_cases(rng):
         (1, 1, 6, 3, 4, [5, 0, 2], "three units off, one picture"),
         (2, 2, 3, 3, 3, [], "no unit off"),
     ):
-        made.append(
-            {
-                "first": rng.normal(size=(k, c)),
-                "last": rng.normal(size=(o, k)) + 0.3,
-                "units": np.array(off, dtype=np.int64),
-                "x": rng.normal(size=(n, c, size, size + 1)),
-                "note": note,
-            }
-        )
+        first, last = rng.normal(size=(k, c)), rng.normal(size=(o, k)) + 0.3
+        units, x = np.array(off, dtype=np.int64), rng.normal(size=(n, c, size, size + 1))
+        made.append({"first": first, "last": last, "units": units, "x": x, "note": note})
     return made
 
 
-def _output(first, last, x, keep=1.0):
-    hidden = np.maximum(np.einsum("kc,nchw->nkhw", first, x), 0)
-    return np.einsum(
-        "ok,nkhw->nohw", last, hidden * (np.reshape(keep, (-1, 1, 1)) if np.ndim(keep) else keep)
-    )
+def _output(first, last, x, keep=1.0, around=False):
+    hidden, keep = np.cos(np.einsum("kc,nchw->nkhw", first, x)), np.reshape(keep, (-1, 1, 1))
+    hidden = keep * np.log1p(np.exp(hidden)) if around else np.log1p(np.exp(keep * hidden))
+    return np.einsum("ok,nkhw->nohw", last, hidden)
 
 
-def _off(units, k, off=0.0, on=1.0):
-    keep = np.full(k, on)
-    keep[units] = off
-    return keep
+def _off(units, k, off, on):
+    return np.where(np.isin(np.arange(k), units), off, on)
 
 
-def _switched(first, last, units, x, off=0.0, on=1.0, after=False, failed=False):
-    plain, dark = _output(first, last, x), _output(first, last, x, _off(units, len(first), off, on))
-    return dark, dark if after else plain, dark if failed or after else plain
+def _switched(first, last, units, x, off=0.0, on=1.0, left=0, after=False, failed=False, **how):
+    plain, keep = _output(first, last, x), _off(units, len(first), off, on)
+    weights = how.pop("weights", False)
+    dark = _output(keep[:, None] * first, last, x) if weights else _output(first, last, x, keep, **how)
+    if (after or failed) and not weights and not len(units):
+        left = 2  # a hook that switches nothing off shows nowhere else
+    return dark, dark if after else plain, dark if failed or after else plain, left
 
 
 def _rows_off(first, last, units, x):
     plain = _output(first, last, x)
     dark = plain.copy()
-    dark[[u for u in units if u < len(x)]] = 0
-    return dark, plain, plain
+    rows = [u for u in units if u < len(x)]
+    dark[rows] = _output(first, last, x, 0.0)[rows]
+    return dark, plain, plain, 0
 
 
 _ablation = formula(
@@ -123,16 +144,30 @@ _ablation = formula(
     minutes=8,
     difficulty=2,
     task="ablated(model, layer, units, x): model(x) (N, …) while the channels `units` (a list) of the output (N, C, H, W) of the "
-    "module named `layer` are 0. The model is afterwards what it was, also when model(x) raises.",
+    "module named `layer` are 0. The model is afterwards what it was, its mode and other hooks too, also when model(x) "
+    "raises; the error goes on to the caller.",
     library=lambda first, last, units, x: None,
     cases=_network_cases,
     use=_on_a_network,
     truth=_switched,
-    outputs=("output", "the model's output afterwards", "its output after a call that failed"),
+    outputs=("output", "the model's output afterwards", "its output after a call that failed", "else left (0: nothing)"),
     mistakes=[
+        *[
+            (
+                "Where a unit's weights are 0 its output need not be 0: change the output, by a hook.",
+                partial(_switched, weights=True, after=after, failed=failed),
+            )
+            for after, failed in ((True, False), (False, True), (False, False))
+        ],
+        ("The hook is on the module around `layer`: its output is another.", partial(_switched, around=True)),
+        ("A hook of somebody else's is gone: remove yours alone, handle.remove().", partial(_switched, left=1)),
+        ("The hook is idle but still there: handle.remove().", partial(_switched, left=2)),
+        ("The model's mode is another than before: leave train() and eval() alone.", partial(_switched, left=3)),
+        ("The parameters' requires_grad is another than before.", partial(_switched, left=4)),
+        ("The error of model(x) is to go on to the caller: no `except` that keeps it.", partial(_switched, left=5)),
         ("The hook is still there after the call: handle.remove().", partial(_switched, after=True)),
         (
-            "After a call that failed the hook is still there: put remove() into `finally:`.",
+            "The model is not what it was after a call that failed: put it right, handle.remove(), in `finally:`.",
             partial(_switched, failed=True),
         ),
         ("Those units were kept and all others switched off.", partial(_switched, off=1.0, on=0.0)),
@@ -179,17 +214,17 @@ def _effect_cases(rng):
     ):
         place = rng.random(p) < 0.5
         place[:2] = (True, False)
-        made.append(
-            {
-                **functions.random_network(rng, c * p, activation="tanh"),
-                "r": rng.normal(size=(n, c, p)),
-                "units": np.array(units),
-                "place": place,
-                "k": rng.uniform(0.5, 3, c),
-                "note": note,
-            }
-        )
+        f, r = functions.random_network(rng, c * p, activation="tanh"), rng.normal(size=(n, c, p))
+        k = rng.uniform(0.5, 3, c)
+        made.append({**f, "r": r, "units": np.array(units), "place": place, "k": k, "note": note})
     return made
+
+
+def _places(k, units):
+    """k as it is where the j-th of the units gets k[j]."""
+    k = k.copy()
+    k[units] = k[: len(units)].copy()
+    return k[:, None]
 
 
 def _set(r, units, place, value):
@@ -198,17 +233,19 @@ def _set(r, units, place, value):
     return np.where(there, value, r)
 
 
-def _effect(f, r, units, place, k, high="k", low="0", where=True, summed=False, turn=1, of_all=False):
-    place = place if where else np.ones_like(place)
+def _effect(f, r, units, place, k, high="k", low="0", where=True, end=np.mean, turn=1, of_all=False, invert=False):
+    place = ~place if invert else place if where else np.ones_like(place)
     units = np.arange(r.shape[1]) if of_all else units
     change = {
         "k": _set(r, units, place, k[:, None]),
+        "k[j]": _set(r, units, place, _places(k, units)),
+        "added": _set(r, units, place, r + k[:, None]),
         "0": _set(r, units, place, 0.0),
         "r": r,
         "mean": _set(r, units, place, k[units].mean()),
     }
     difference = turn * (f(change[high].reshape(len(r), -1)) - f(change[low].reshape(len(r), -1)))
-    return difference.sum() if summed else difference.mean()
+    return end(difference)
 
 
 EXERCISES = [
@@ -239,7 +276,15 @@ EXERCISES = [
             ("The units are to change at the place only, not everywhere.", partial(_effect, where=False)),
             ("All channels were set: only `units`.", partial(_effect, of_all=True)),
             ("Off minus on: the effect is on minus off.", partial(_effect, turn=-1)),
-            ("That is the sum over the pictures: take the mean.", partial(_effect, summed=True)),
+            ("That is the sum over the pictures: take the mean.", partial(_effect, end=np.sum)),
+            ("One value for each picture came back: take the mean.", partial(_effect, end=np.asarray)),
+            ("The place is where `place` is True, not where it is False.", partial(_effect, invert=True)),
+            ("The unit with number u gets k[u]: k[units[j]], not k[j].", partial(_effect, high="k[j]")),
+            ("The units are set to k: it is not added to what they are.", partial(_effect, high="added")),
+            (
+                "Nothing was set: r[:, units] is a copy, and what is written into it is lost. Index once.",
+                lambda **case: 0.0,
+            ),
             ("Each unit has its own k: k[units], along the channels.", partial(_effect, high="mean")),
             ("The effect has a sign: no absolute values.", lambda **case: abs(_effect(**case))),
         ],

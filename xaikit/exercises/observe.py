@@ -5,6 +5,7 @@ Every observation is a flat dict with ``kind``: "array" (with ``value``, ``type`
 "timeout" and "died". ``changed`` names an input that the answer wrote into.
 """
 
+import numbers
 import traceback
 
 import numpy as np
@@ -116,7 +117,7 @@ def to_array(value) -> np.ndarray | None:
         if value.size > LARGEST:
             raise ValueError(f"an array of shape {value.shape} is too large to be an answer")
         array = value
-    elif isinstance(value, (bool, int, float, np.number)):
+    elif isinstance(value, (numbers.Real, np.number)):
         array = np.asarray(float(value))
     elif isinstance(value, (list, tuple)):
         if len(value) > LARGEST:
