@@ -11,7 +11,7 @@ from PIL import Image
 from xaikit import claims, demos, exercises
 from xaikit.classroom import source
 from xaikit.demos import lecture06
-from xaikit.dynamics import label_noise, manifolds, perturbation, spectral
+from xaikit.dynamics import label_noise, manifolds, margins, perturbation, spectral
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,27 @@ def test_petals_help_high_frequencies_with_both_losses():
     assert spectral.interval(high[-1] - high[0], np.mean)[1] > 0
     for right in manifolds.classification().values():
         assert spectral.interval(right[-1, 1] - right[0, 1], np.mean)[1] > 0  # k = 16
+
+
+def test_only_a_wave_in_step_with_the_petals_is_easy():
+    share = manifolds.in_phase()
+    assert share["sin"].min() > 0.9 and share["cos"].max() < 0.7
+    with pytest.raises(ValueError, match="one of the frequencies"):
+        manifolds.in_phase(5)
+
+
+def test_sgd_mirrors_the_turned_digits_and_adam_does_not():
+    skew = {}
+    for optimizer in ("adam", "sgd"):
+        plain, turned = (margins.band_margins(k, optimizer).median(2).values.mean(0) for k in (False, True))
+        skew[optimizer] = float((plain.log() - turned.flip(0).log()).abs().mean())
+    assert skew["sgd"] < 0.1 < 0.2 < skew["adam"], skew
+
+
+def test_the_phase_never_raises_what_is_learned():
+    learned = spectral.learn(False)
+    assert (learned.signed <= learned.share + 1e-5).all() and (learned.signed[0] < learned.share[0] - 0.001).any()
+    assert np.median(learned.signed[-1, :, :4], 0).min() > 0.9  # the lowest waves end in phase
 
 
 # ------------------------------------------------------------------------------------------------- the demos
