@@ -468,10 +468,13 @@ spot[5:7, 1:3] = True
 k = torch.tensor(table[table.concept == "crown"].sort_values("unit").inside.to_numpy(), dtype=torch.float32)
 
 
+above = torch.nn.Sequential(*list(G)[2:])  # the generator from block16 on: f of the formula
+
+
 def crown_area(features):
     """The share of crowns in the pictures of the maps (N, 96, 64) of block8."""
     with torch.no_grad():
-        pictures = G[2:](features.unflatten(2, (8, 8)))
+        pictures = above(features.unflatten(2, (8, 8)))
     return see(pictures)[:, CONCEPTS.index("crown")].float().mean((1, 2))
 
 

@@ -23,9 +23,10 @@ def _detect():
 def _axes():
     words, fewer = [], []
     for layer in ("features.7", "features.10"):
-        units = len(dissect.detectors(dissected.classifier_table(layer)))
-        turned = np.array([len(dissect.detectors(dissected.classifier_table(layer, s))) for s in range(5)])
-        words.append(f"layer {dissected.LAYERS[layer]}: {units} detectors, five rotations {turned.mean():.1f} ± {turned.std(ddof=1):.1f}")
+        units = dissect.detectors(dissected.classifier_table(layer)).concept.nunique()
+        turned = np.array([dissect.detectors(dissected.classifier_table(layer, s)).concept.nunique() for s in range(5)])
+        words.append(f"layer {dissected.LAYERS[layer]}: {units} concepts with a detector, five rotations {turned.mean():.1f} ± "
+                     f"{turned.std(ddof=1):.1f}")
         fewer.append(units > turned.mean() + 2 * turned.std(ddof=1))
     return "; ".join(words), all(fewer)
 
@@ -41,10 +42,11 @@ def _depth():
 
 @claim("08", GAN, "Units of a generator match objects, most of all in its middle layers.", "church and bedroom generators: layer4 of 8")
 def _generator():
-    best = {b: dissected.generator_table(b).groupby("concept").iou.max() for b in dissected.BLOCKS}
-    mean = {b: v.mean() for b, v in best.items()}
+    tables = {b: dissected.generator_table(b) for b in dissected.BLOCKS}
+    mean = {b: t.groupby("concept").iou.max().mean() for b, t in tables.items()}
     middle = max(mean, key=mean.get)
-    return ("concepts with a unit of IoU above .2: " + ", ".join(f"{b} {(v > 0.2).sum()}" for b, v in best.items())
+    return ("concepts that are some unit's best, IoU above .2: " + ", ".join(
+        f"{b} {dissect.detectors(t, 0.2).concept.nunique()}" for b, t in tables.items())
             + f"; mean best IoU highest in {middle} ({mean[middle]:.2f})"), middle in ("block8", "block16")
 
 
