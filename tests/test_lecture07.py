@@ -43,7 +43,8 @@ def test_tanh_layers_fit_first_and_compress_then():
         m, i = information.interval(phases["I(T;Y) until"][:, layer])
         assert m - i > 0.2
     m, i = information.interval(phases["I(X;T) after"])
-    assert (m + i)[2:].max() < 0 and m[4] + i[4] < -1 and (phases["I(X;T) after"][:, 4] < 0).all()
+    assert (m + i)[3:].max() < 0 and m[4] + i[4] < -1 and (phases["I(X;T) after"][:, 4] < 0).all()
+    assert (phases["I(T;Y) until"][:, :3] == 0).all(1).mean() > 0.5, "layers 1 to 3 have nothing to fit"
 
 
 def test_relu_layers_do_not_until_the_ruler_is_changed():
@@ -103,7 +104,12 @@ def test_the_longer_runs_claims_and_which_do_not_hold(notebook):
     text = prose(notebook)
     assert "*Late compression*, two rows" in " ".join(text.split("**The rows that do not hold.**")[1].split())
     early, late = (lecture07_bounds.change("classifier", "h4", "x_bits", *steps) for steps in ((25, 100), (100, 1000)))
-    assert early[2] < 0 < late[2], "h4 loses bits early"
+    assert early[2] < 0 < late[2], "h4 loses bits early, from its peak"
+    below = {
+        stop: [n for n in bounds.LAYERS if lecture07_bounds.change("classifier", n, "x_bits", 0, stop)[2] < 0]
+        for stop in (100, 1000)
+    }
+    assert below == {100: ["h3"], 1000: []}, "counted from the start"
     assert round(late[4] * 64 / len(bounds.moved_digits()[0])) == 5, "epochs of the longer run"
     other = lecture07_bounds.change("auto-encoder", "h4", "x_bits", 100)
     assert other[1] > 0 and late[3:] == (100, 1000) == other[3:]
