@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 import torch
 
-from .. import data, dissect, plot, zoo
+from .. import dissect, plot, zoo
 from ..widgets import Slider, Toggle
 from ..widgets.paint import paint
 from . import Demo

@@ -1,7 +1,6 @@
 """Lecture 08's demo of directions: a code moved along SeFa's, principal or latent directions, and what that changes."""
 import functools
 
-import numpy as np
 import torch
 
 from .. import data, dissect, plot, zoo
