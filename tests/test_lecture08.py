@@ -9,6 +9,7 @@ from lectures import prose, read
 from xaikit import claims, dissect, exercises, studies, zoo
 from xaikit.demos import lecture08_directions
 from xaikit.studies import dissected, lecture08
+from xaikit.zoo import scene_recipes
 
 
 @pytest.fixture(scope="module")
@@ -99,4 +100,23 @@ def test_the_penalty_made_the_hessian_of_brightness_smaller():
 
 
 def test_features_are_those_of_the_card():
-    assert lecture08.features(torch.rand(2, 3, 64, 64)).shape == (2, 64)
+    pictures = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(lecture08.features(pictures), scene_recipes._features(pictures), atol=1e-6)
+
+
+def test_the_numbers_in_the_text_are_those_of_the_tables(text):
+    """Sentences that name a number of a figure or table stand only as long as it does."""
+    words = " ".join(text.split())
+    rows = studies.table("08/artefacts")
+    alone = rows[rows.removed == "one unit"]
+    best = alone.sort_values("change").iloc[0]
+    assert (alone.change < 0).sum() == 27 and "27 of the 64 units" in words
+    assert 0.35 < -best.change / (best.distance - best.change) < 0.45 and "by two fifths" in words
+    assert f"{dissected.ablations().sun['cloud']:+.0%}" == "+59%" and "suns come out (+59 %)" in words
+    score = studies.table("08/directions").query("generator == 'scenes-gan'").groupby("directions").effect.mean()
+    assert 1.35 < score["SeFa"] / score["random"] < 1.45 and "four tenths more than random ones" in words
+    area = dissected.scenes().masks.float().mean((0, 2, 3))
+    ceiling = dict(zip(dissected.scenes().mask_names, (0.01 / area).tolist(), strict=True))
+    assert max(ceiling["sky"], ceiling["grass"]) < 0.04 and "never pass .04 here" in words
+    assert all(0.25 < ceiling[c] < 0.4 for c in ("cloud", "crown")) and "about .3 for clouds and crowns" in words
