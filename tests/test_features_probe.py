@@ -10,7 +10,7 @@ from torch import nn
 from xaikit import attribution, zoo
 from xaikit.errors import UnsupportedLayer
 from xaikit.features import probe
-from xaikit.features.receptive import receptive_field
+from xaikit.receptive import receptive_field
 
 
 def chain(pool=2, seed=0):

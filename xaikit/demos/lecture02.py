@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .. import data, features, plot, zoo
-from ..features.receptive import receptive_field
+from ..receptive import receptive_field
 from ..features.top import top_patches
 from ..widgets import Slider, Toggle
 from . import Demo

@@ -16,7 +16,7 @@ from .images import (Fourier, Pixels, Prior, blurred, fast_share, fourier_image,
 from .maximize import Found, ascend, maximize, sphere_step
 from .objectives import (Objective, channel, direction, diversity, l2, layer, logit, neuron, probability, total_variation,
                          variation)
-from .receptive import Field, receptive_field
+from ..receptive import Field, receptive_field
 from .top import Top, top_images, top_patches
 
 __all__ = [

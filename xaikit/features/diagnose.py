@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from .. import hooks
 from ..errors import UnsupportedLayer
-from .receptive import _argument, _convolution, _each, receptive_field
+from ..receptive import argument, convolution, each, receptive_field
 
 
 @torch.no_grad()
@@ -59,14 +59,14 @@ def dense_maps(model, layer, x):
 
     def handler(call):
         if call.kind == "conv":
-            kernel, stride, padding, dilation = _convolution(call, 2)
-            run = lambda **at: F.conv2d(call.args[0], call.args[1], _argument(call, 2, "bias"), groups=_argument(call, 6, "groups", 1), **at)  # noqa: E731
+            kernel, stride, padding, dilation = convolution(call, 2)
+            run = lambda **at: F.conv2d(call.args[0], call.args[1], argument(call, 2, "bias"), groups=argument(call, 6, "groups", 1), **at)  # noqa: E731
         elif call.kind in ("max_pool", "avg_pool") and "pool2d" in call.name:
             if "adaptive" in call.name or call.kind == "avg_pool":
                 raise UnsupportedLayer(f"layer {call.path!r} runs {call.name}: dense maps know convolution and max pooling")
-            kernel = _each(_argument(call, 1, "kernel_size"), 2)
-            stride = _each(_argument(call, 2, "stride") or kernel, 2)
-            padding, dilation = _each(_argument(call, 3, "padding", 0), 2), _each(_argument(call, 4, "dilation", 1), 2)
+            kernel = each(argument(call, 1, "kernel_size"), 2)
+            stride = each(argument(call, 2, "stride") or kernel, 2)
+            padding, dilation = each(argument(call, 3, "padding", 0), 2), each(argument(call, 4, "dilation", 1), 2)
             run = lambda padding, **at: F.max_pool2d(  # noqa: E731
                 F.pad(call.args[0], [padding[1], padding[1], padding[0], padding[0]], value=-torch.inf), kernel, **at)
         else:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import hooks
-from .receptive import Field, receptive_field
+from ..receptive import Field, receptive_field
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .. import hooks
-from ..errors import UnsupportedLayer
+from . import hooks
+from .errors import UnsupportedLayer
 
 _KEEP = {"relu", "activation", "batch_norm", "dropout", "neg", "softmax"}  # place by place
 _MERGE = {"add", "sub", "mul", "div", "cat"}
@@ -80,12 +80,12 @@ def _follow(model, layer, x):
     known = {id(x): (x, Field((1,) * axes, (1,) * axes, (0,) * axes))}  # the tensors are kept: an id is theirs alone
 
     def handler(call):
-        seen = [known[id(t)][1] for t in _tensors((call.args, call.kwargs)) if id(t) in known]
+        seen = [known[id(t)][1] for t in tensors((call.args, call.kwargs)) if id(t) in known]
         shape = call.args[0].shape if call.args and torch.is_tensor(call.args[0]) else None
         out = call()
         if seen:
-            field = _after(call, seen, shape, out, axes)
-            for t in _tensors(out):
+            field = after(call, seen, shape, out, axes)
+            for t in tensors(out):
                 known[id(t)] = t, field
         return out
 
@@ -93,13 +93,13 @@ def _follow(model, layer, x):
     with hooks.unchanged(model), torch.no_grad(), hooks.record(model, layer, stop=True) as acts, \
             hooks.interpose(model, handler):
         model(x)
-    outputs = _tensors(acts.get(layer, ()))
+    outputs = tensors(acts.get(layer, ()))
     if not outputs or id(outputs[0]) not in known:
         raise UnsupportedLayer(f"the output of layer {layer!r} is no tensor that the forward pass makes from the picture")
     return known[id(outputs[0])][1]
 
 
-def _after(call, seen, shape, out, axes):
+def after(call, seen, shape, out, axes):
     """The field after one operation, from those of its inputs."""
     field, kind, name = seen[0], call.kind, call.name
     if any(f.whole for f in seen):
@@ -110,23 +110,23 @@ def _after(call, seen, shape, out, axes):
     if kind in _KEEP or name in ("local_response_norm", "clone", "contiguous", "to", "float", "double", "detach"):
         return field
     if kind == "conv":
-        return _window(field, axes, *_convolution(call, axes))
+        return _window(field, axes, *convolution(call, axes))
     if kind in ("max_pool", "avg_pool") and f"pool{axes}d" in name:
         if "adaptive" in name:
             return _adaptive(call, field, shape[2:], out, whole)
-        kernel = _each(_argument(call, 1, "kernel_size"), axes)
-        stride = _each(_argument(call, 2, "stride") or kernel, axes)
-        dilation = _each(_argument(call, 4, "dilation", 1) if kind == "max_pool" else 1, axes)
-        padding = _each(_argument(call, 3, "padding", 0), axes)
+        kernel = each(argument(call, 1, "kernel_size"), axes)
+        stride = each(argument(call, 2, "stride") or kernel, axes)
+        dilation = each(argument(call, 4, "dilation", 1) if kind == "max_pool" else 1, axes)
+        padding = each(argument(call, 3, "padding", 0), axes)
         return _window(field, axes, kernel, stride, padding, dilation)
-    if name == "pad" and _argument(call, 2, "mode", "constant") != "circular":
-        widths = list(_argument(call, 1, "pad"))[:2 * axes]
+    if name == "pad" and argument(call, 2, "mode", "constant") != "circular":
+        widths = list(argument(call, 1, "pad"))[:2 * axes]
         before = [*widths[0::2], *[0] * axes][:axes][::-1]  # torch counts the axes from the last
         return Field(field.size, field.stride, tuple(a - q * j for a, q, j in zip(field.start, before, field.stride, strict=True)))
     if torch.is_tensor(out) and kind in ("avg_pool", "max_pool", "sum", "linear", "matmul", "norm", "reshape"):
         if kind in ("avg_pool", "max_pool", "sum"):  # mean, amax: over channels only, or over places too?
-            over = _argument(call, 1, "dim")
-            channels = over is not None and all(d % len(shape) == 1 for d in _each(over, 1))
+            over = argument(call, 1, "dim")
+            channels = over is not None and all(d % len(shape) == 1 for d in each(over, 1))
             return field if channels else whole
         same = shape is not None and out.dim() == len(shape) and tuple(out.shape[2:]) == tuple(shape[2:])
         if kind == "reshape" and same and name not in _TURN:
@@ -145,13 +145,13 @@ def _window(field, axes, kernel, stride, padding, dilation):
                  tuple(field.start[i] - padding[i] * field.stride[i] for i in range(axes)))
 
 
-def _convolution(call, axes):
-    kernel = tuple(_argument(call, 1, "weight").shape[2:])
-    stride, dilation = (_each(_argument(call, i, n, 1), axes) for i, n in ((3, "stride"), (5, "dilation")))
-    padding = _argument(call, 4, "padding", 0)
+def convolution(call, axes):
+    kernel = tuple(argument(call, 1, "weight").shape[2:])
+    stride, dilation = (each(argument(call, i, n, 1), axes) for i, n in ((3, "stride"), (5, "dilation")))
+    padding = argument(call, 4, "padding", 0)
     if padding == "same":  # torch puts the odd one at the end
         padding = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
-    return kernel, stride, _each(0 if padding == "valid" else padding, axes), dilation
+    return kernel, stride, each(0 if padding == "valid" else padding, axes), dilation
 
 
 def _adaptive(call, field, size, out, whole):
@@ -176,19 +176,19 @@ def _union(call, seen):
     return Field(tuple(b - a for a, b in zip(start, end, strict=True)), seen[0].stride, start)
 
 
-def _argument(call, place, name, default=None):
+def argument(call, place, name, default=None):
     return call.args[place] if len(call.args) > place else call.kwargs.get(name, default)
 
 
-def _each(value, axes):
+def each(value, axes):
     """One number for every axis; a sequence as it is (torch takes one of length 1 for all axes)."""
     value = tuple(value) if isinstance(value, tuple | list) else (value,)
     return value * axes if len(value) == 1 else value
 
 
-def _tensors(value):
+def tensors(value):
     if torch.is_tensor(value):
         return [value]
     if isinstance(value, dict):
         value = value.values()
-    return [t for v in value for t in _tensors(v)] if isinstance(value, (tuple, list)) or hasattr(value, "mapping") else []
+    return [t for v in value for t in tensors(v)] if isinstance(value, (tuple, list)) or hasattr(value, "mapping") else []

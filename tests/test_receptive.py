@@ -7,7 +7,7 @@ from torch import nn
 
 from xaikit import features, hooks, zoo
 from xaikit.errors import UnsupportedLayer
-from xaikit.features.receptive import Field
+from xaikit.receptive import Field
 
 
 def positive(net):
