@@ -196,6 +196,20 @@ def test_the_attack_is_the_sign_of_the_true_slope_and_only_in_training():
     assert torch.allclose(net.eval()(labelled), net.net(x))
 
 
+def test_several_steps_find_a_worse_point_of_the_box_than_one():
+    torch.manual_seed(1)
+    one = resistance.Attacked(mlp(6, 40), 0.5).double()
+    many = resistance.Attacked(one.net, 0.5, 5)
+    x, y = torch.randn(300, 6).double(), torch.randint(10, (300, 1))
+    labelled = torch.cat([x, y.double()], 1)
+    assert sum(many.attack(x, y).abs().amax(1) <= 0.5) == 300
+    clean, single, several = (F.cross_entropy(out, y[:, 0]) for out in (one.net(x), one(labelled), many(labelled)))
+    assert several > single + 0.01 > clean
+    names = list(resistance.SLOW)
+    rows = resistance.trained(seeds=2, n=60, width=8, moments=(20, 40), names=names)
+    assert rows.by.unique().tolist() == names and len(rows) == 8 and rows[["memorised", "validation"]].notna().all(axis=None)
+
+
 def test_dropout_by_a_buffer_keeps_the_mean_and_differs_between_the_networks_of_a_stack():
     layer = resistance.Dropout(0.4)
     torch.manual_seed(0)

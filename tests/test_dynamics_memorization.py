@@ -171,9 +171,18 @@ def test_an_epoch_as_a_triangular_system_is_sgd_step_by_step(seed):
         assert torch.allclose(X.T @ alpha[:, 0], interpolation.sgd(X, y, torch.cat(order), 0.05))
 
 
+def test_problems_solved_at_once_are_those_solved_alone():
+    X, y = normal(3, 7, 10), normal(3, 7, 2, seed=5)
+    K, eta = X @ X.mT, torch.tensor([0.02, 0.03, 0.05], dtype=F64)[:, None, None]
+    together = list(interpolation.sgd_epochs(K, y, 4, eta, 1))[-1]
+    for i in range(3):
+        alone = list(interpolation.sgd_epochs(K[i], y[i], 4, eta[i].item(), 1))[-1]
+        assert torch.allclose(together[i], alone) and alone.shape == (7, 2)
+
+
 def test_sgd_comes_to_the_smallest_solution_in_every_representation():
     found = smallest.distances()
-    assert set(found) == set(smallest.FEATURES)
+    assert tuple(found) == smallest.FEATURES and set(smallest.BANKS) < set(found)
     for values in found.values():
         assert values.shape[1] == 5 and (values[0] == 1).all() and values[-1].max() < 1e-3
 
@@ -203,6 +212,16 @@ def test_kernels_of_digits_refuse_what_there_is_not():
             smallest.kernels(*args)
     with pytest.raises(ValueError, match="random convolutions"):
         smallest.kernels("wavelets", 0, 10)
+
+
+def test_convolved_features_are_those_of_their_filters():
+    s, digits = smallest.split(0, 8), small_digits(5)[0]
+    for name, (kind, side) in smallest.BANKS.items():
+        assert interpolation.convolved(digits, interpolation.filters(8, side, kind, 0), 2).shape[1] == s[name][0].shape[1] == 256
+        assert s[name][0].mean(0).abs().max() < 1e-12 < s[name][0].std() and s[name][1].shape == (450, 256)
+    K = smallest.kernels("Gabor filters", 0, 20)[0]
+    maps = smallest.split(0)["Gabor filters"][0][:20]
+    assert torch.allclose(K, maps @ maps.T) and not torch.allclose(K, smallest.kernels("random convolutions", 0, 20)[0])
 
 
 # ---- the blocked solver

@@ -71,20 +71,21 @@ def sgd(x, y, order, eta):
 
 
 def sgd_epochs(K, y, epochs, eta, seed=0):
-    """Yield α (n, C) after each epoch of SGD from zero, with w = Σ α_i φ(x_i); every epoch is a new order of all n.
+    """Yield α (…, n, C) after each epoch of SGD from zero, with w = Σ α_i φ(x_i); every epoch is a new order of all n.
 
+    K (…, n, n) and y (…, n) or (…, n, C): several problems at once, in one order; eta a number or (…, 1, 1).
     A step on example i changes α_i alone, by −η ((Kα)_i − y_i); with Δ the changes of one epoch and L the part of K
     (in that order) below its diagonal, (I/η + L) Δ = y − Kα: a whole epoch is one triangular system, the same numbers
     as n single steps.
     """
-    n, g = len(K), torch.Generator().manual_seed(seed)
-    y = y.reshape(n, -1)
+    n, g = K.shape[-1], torch.Generator().manual_seed(seed)
+    y = y.reshape(*K.shape[:-1], -1)
     alpha, eye = torch.zeros_like(y), torch.eye(n, dtype=K.dtype) / eta
     for _ in range(epochs):
         rows = torch.randperm(n, generator=g)
-        system = K[rows][:, rows].tril(-1) + eye
-        step = torch.linalg.solve_triangular(system, (y - K @ alpha)[rows], upper=False)
-        alpha = alpha.index_add(0, rows, step)
+        system = K[..., rows, :][..., rows].tril(-1) + eye
+        step = torch.linalg.solve_triangular(system, (y - K @ alpha)[..., rows, :], upper=False)
+        alpha = alpha.index_add(-2, rows, step)
         yield alpha
 
 

@@ -1,4 +1,4 @@
-"""The minimum-norm interpolant of handwritten digits in three representations, and how SGD comes to it.
+"""The minimum-norm interpolant of handwritten digits in four representations, and how SGD comes to it.
 
 Zhang et al. 2017, *Understanding deep learning requires rethinking generalization*, section 5.
 """
@@ -20,12 +20,14 @@ from .interpolation import (
     sgd_epochs,
 )
 
-FEATURES = ("pixels", "Gaussian kernel", "random convolutions")
+FEATURES = ("pixels", "Gaussian kernel", "random convolutions", "Gabor filters")
+BANKS = {"random convolutions": ("random", 3), "Gabor filters": ("gabor", 5)}  # kind and side of the filters
 
 
 @functools.cache
 def split(seed, count=192):
-    """One random split of the 8 × 8 digits: x (600, 64), y, their convolved features, and the same of 450 to test.
+    """One random split of the 8 × 8 digits: x (600, 64), y, test_x and test_y of 450 to test; each of ``BANKS`` by its name:
+    (features of x, features of test_x).
 
     Pixels and convolved features are centred with the mean over all that may be trained on.
     """
@@ -34,10 +36,12 @@ def split(seed, count=192):
     train, test = data.digits(8, seed=seed), data.digits(8, split="test", seed=seed)
     rows = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:600]
     x, test_x = train.images[rows].flatten(1).double(), test.images.flatten(1).double()
-    bank = filters(count, seed=seed)
-    maps, test_maps = (convolved(v, bank, pool=2) / math.sqrt(count) for v in (x, test_x))
-    return {"x": x - x.mean(0), "maps": maps - maps.mean(0), "y": train.labels[rows],
-            "test_x": test_x - x.mean(0), "test_maps": test_maps - maps.mean(0), "test_y": test.labels}
+    found = {"x": x - x.mean(0), "y": train.labels[rows], "test_x": test_x - x.mean(0), "test_y": test.labels}
+    for name, (kind, side) in BANKS.items():
+        bank = filters(count, side, kind, seed)
+        maps, test_maps = (convolved(v, bank, pool=2) / math.sqrt(count) for v in (x, test_x))
+        found[name] = maps - maps.mean(0), test_maps - maps.mean(0)
+    return found
 
 
 def kernels(feature, seed, n, share=0.35):
@@ -53,7 +57,8 @@ def kernels(feature, seed, n, share=0.35):
         a, b = s["x"][:n], s["test_x"]
         found = [gaussian_kernel(u, v, sigma) for u, v in ((a, a), (b, a), (b, b))]
     elif feature in FEATURES:
-        a, b = (s["x"][:n], s["test_x"]) if feature == "pixels" else (s["maps"][:n], s["test_maps"])
+        a, b = (s["x"], s["test_x"]) if feature == "pixels" else s[feature]
+        a = a[:n]
         found = [a @ a.T, b @ a.T, b @ b.T]
     else:
         raise ValueError(f"features are {', '.join(FEATURES)}, not {feature!r}")
@@ -89,17 +94,13 @@ def table(sizes=(30, 500), seeds=5):
 
 
 @functools.cache
-def distances(n=30, epochs=1000, seeds=5):
+def distances(n=30, epochs=1500, seeds=5):
     """feature → (epochs + 1, seeds): ‖w_t − w*‖ / ‖w*‖ of SGD from zero after each epoch; η = 1 / the largest ‖x_i‖²."""
-    found = {}
-    for feature in FEATURES:
-        lines = []
-        for seed in range(seeds):
-            K, _, _, y, _ = kernels(feature, seed, n)
-            best = minimum_norm(K, one_hot(y))
-            whole, line = norm(K, best), [1.0]
-            for alpha in sgd_epochs(K, one_hot(y), epochs, 1 / K.diag().max().item(), seed):
-                line.append(norm(K, alpha - best) / whole)
-            lines.append(line)
-        found[feature] = torch.tensor(lines, dtype=torch.float64).T
-    return found
+    problems = [kernels(feature, seed, n) for feature in FEATURES for seed in range(seeds)]
+    K, y = torch.stack([p[0] for p in problems]), torch.stack([one_hot(p[3]) for p in problems])
+    best = torch.stack([minimum_norm(*pair) for pair in zip(K, y, strict=True)])
+    eta = 1 / K.diagonal(dim1=1, dim2=2).amax(1)[:, None, None]
+    away = torch.stack([-best, *(alpha - best for alpha in sgd_epochs(K, y, epochs, eta))])
+    norms = (away * (K @ away)).sum((2, 3)).clamp(min=0).sqrt()
+    lines = (norms / norms[0]).split(seeds, 1)
+    return dict(zip(FEATURES, lines, strict=True))
