@@ -194,8 +194,13 @@ def _gini_cases(rng):
     made = [("seven values", rng.exponential(size=7)), ("values of very different size", rng.exponential(size=9)**4),
             ("some of them 0", sparse), ("all alike", np.full(5, 0.7)), ("one has everything", np.eye(6)[2] * 3.0),
             ("all 0", np.zeros(4)), ("a single value", np.array([2.5])), ("whole numbers", rng.integers(1, 40, 8).astype(float)),
-            ("large values", rng.uniform(1e4, 3e5, 11)), ("tiny values", rng.exponential(size=6) * 1e-9)]
+            ("large values", rng.uniform(1e4, 3e5, 11)), ("tiny values", rng.exponential(size=6) * 1e-20)]
     return [{"g": g, "note": note} for note, g in made]
+
+
+def _told(g):
+    """Whether a mistake that gives nearly 0 for tiny values can be told from others: it is not where all are tiny."""
+    return np.max(g) > 1e-3 or not np.any(g)
 
 
 def _ratio(upper):
@@ -217,7 +222,7 @@ _GINI = formula(
         ("The sign is turned: sort ascending.", lambda g: -_gini(g)),
         ("Divided by the sum in place of n²ḡ = n Σg: a factor n is left.", _ratio(lambda g: _gini(g) * len(g))),
         ("The mean ḡ is missing in the denominator: G must not change when all values are doubled.",
-         lambda g: np.abs(np.subtract.outer(g, g)).mean() / 2),
+         lambda g: np.abs(np.subtract.outer(g, g)).mean() / 2 if _told(g) else np.nan),
         ("That is the standard deviation over the mean.", _ratio(lambda g: g.std() / g.mean())),
         ("That is the mean distance from the mean: Gini compares every value with every other.",
          _ratio(lambda g: np.abs(g - g.mean()).mean() / (2 * g.mean()))),
@@ -226,10 +231,10 @@ _GINI = formula(
         ("The ranks begin with 1, not 0: the weights are 2i − n − 1, i = 1 … n.",
          _ratio(lambda g: ((2 * np.arange(len(g)) - len(g) - 1) * np.sort(g)).sum() / (len(g) * g.sum()))),
         ("0 came where the values differ: is |·| missing in the sum over pairs, or does your test for \"all are 0\" catch "
-         "more than that, such as one value that is 0, or small values?", lambda g: np.float64(0.0)),
+         "more than that, such as one value that is 0?", lambda g: np.float64(0.0 if _told(g) else np.nan)),
     ],
-    laws=[("Something was added so that nothing is divided by 0: then small values are judged wrongly. Treat all-zero g "
-           "as a case of its own.", lambda out, g: abs(out - _gini(g)) < 1e-3 or np.max(g) > 1e-3)],
+    laws=[("Something was added so that nothing is divided by 0, or small values were taken for 0: then they are judged "
+           "wrongly. Treat all-zero g as a case of its own.", lambda out, g: abs(out - _gini(g)) < 1e-3 or np.max(g) > 1e-3)],
     hints=("Make the table of differences by broadcasting: g[:, None] − g[None, :] is (n, n).",
            "abs().sum(), divided by 2 · n · g.sum(), as n²ḡ = n Σg. Where the sum is 0, return 0.",
            "`g = g.double(); total = g.sum()`\n`if total == 0: return total`\n"

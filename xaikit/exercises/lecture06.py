@@ -49,6 +49,12 @@ def _exponent(k, power, degree=2.0, centred=True):
     return (low + high) / 2
 
 
+def _near_zero(alpha, k, power):
+    log_k = np.log(k) - np.log(k).mean()
+    parts = np.exp(2 * np.clip(alpha, -50, 50) * log_k) * power * log_k
+    return abs(parts.sum()) < 2e-3 * np.abs(parts).sum()
+
+
 def _line(k, power, degree=2):
     x = np.log(k) - np.log(k).mean()
     with np.errstate(divide="ignore"):
@@ -61,9 +67,11 @@ def _exponent_cases(rng):
     made = []
     for K, first, alpha, scale, note in ((40, 8, 2.0, 1.0, "40 frequencies from 8 on"), (12, 1, 0.7, 300.0, "a slow decay"),
                                          (60, 5, 3.0, 1.0, "a fast decay"), (20, 2, 1.3, 1.0, "some powers are exactly 0"),
-                                         (15, 3, 1.8, 1e-3, "frequencies at unequal distances")):
+                                         (15, 3, 1.8, 1e-3, "frequencies at unequal distances"),
+                                         (50, 6, 4.7, 1e-9, "a very fast decay, small powers"),
+                                         (30, 4, 0.05, 1e4, "hardly any decay")):
         k = np.cumsum(rng.integers(1, 6, K)) + first if "unequal" in note else np.arange(first, first + K)
-        power = scale * (k / k[0]) ** (-2.0 * alpha) * rng.exponential(size=K)
+        power = scale * (k / k[0]) ** (-2.0 * alpha) * rng.exponential(size=K) ** (0.1 if "very" in note or "hardly" in note else 1.0)
         power[:2] = scale * (k[:2] / k[0]) ** (-2.0 * alpha)  # the answer then lies well inside [0, 5]
         if "0" in note.split()[-1]:
             power[[5, -1, -2, -3]] = 0  # not in the middle only: the mean of log k counts them
@@ -114,6 +122,7 @@ def _learned_cases(rng):
             share[:, 1], share[:, 3] = [0.1, 0.3, 0.7, 0.4, 0.2, 0.6, 0.9, 1.1, 1.1], rng.uniform(0, 0.4, T)
             share[:, 2] = [0.1, 0.2, 0.4, 0.8, 0.7, 0.4, 0.3, 0.2, 0.1]  # lost for good
             share[:, 4] = [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.8]  # at the last moment only
+            k = k[[2, 0, 4, 1, 3]]  # not in rising order
         if "never learned" in note:
             share[:, 0] = rng.uniform(0.1, 0.8, T)
         for critical in (level, 2 * level):  # rounding decides nothing, nor with a factor 2 forgotten
@@ -148,6 +157,8 @@ EXERCISES = [
             ("P is the power, as it came: no root of it.", lambda k, power: _exponent(k, np.sqrt(power))),
             ("The exponent of a decay is given as a positive number here.", lambda k, power: -_exponent(k, power)),
         ],
+        laws=[("The sum is not 0 there. α may be anywhere between 0 and 5, and P may be small: halve all of that interval until "
+               "it is short, whatever the size of the sum.", lambda alpha, k, power: _near_zero(alpha, k, power))],
         hints=("The sum is negative where α is too small, and positive where it is too large. Halve the interval from 0 to 5 "
                "again and again.",
                "log_k = k.log() − k.log().mean(); (2 α log_k).exp() is k^(2α) up to a factor that does not matter.",
@@ -215,6 +226,8 @@ EXERCISES = [
             ("The amplitude is 2/N · |rfft|: half of it stands at −k.", lambda **c: _learned(**c, factor=1.0)),
             ("|c|, not its real part: the network's wave may have any phase.", lambda **c: _learned(**c, form=np.real)),
             ("rfft begins with frequency 0: frequency k stands at place k.", lambda **c: _learned(**c, offset=-1)),
+            ("The frequencies came in rising order: a mask forgets the order of k, [:, k] keeps it.",
+             lambda k, **c: _learned(k=np.sort(k), **c)),
         ],
         hints=("torch.fft.rfft(outputs, dim=1) transforms each row; [:, k] takes the frequencies.",
                "reached = share >= level is (T, K); reached.int().argmax(0) is the place of the first True, or 0 if there is "

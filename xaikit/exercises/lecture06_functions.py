@@ -58,7 +58,8 @@ def _transfer_cases(rng):
             u = 2 * rng.normal(size=(M, 3, H))
             if (np.abs(c[k]) > 0.3).all():
                 found = _transfer(x, theta, u, delta, np.array(k))  # a large step turns some wave, but not in each direction
-                if delta < 2 or ((found.mean(0) < -0.1) & (found.max(0) > 0.05)).any():
+                turned = ((found.mean(0) < -0.1) & (found.max(0) > 0.05)).any()
+                if delta < 0.5 or (turned if delta > 2 else found.mean(0).max() > 1.1):
                     break
         made.append({"x": x, "theta": theta, "u": u, "delta": delta, "k": np.array(k), "note": note})
     return made
@@ -102,6 +103,8 @@ EXERCISES = [
              lambda **c: np.abs(_transfer(**c)).mean(0)),
             ("T is a signed number: a wave that comes back upside down counts below 0. It is not cut off there.",
              lambda **c: _transfer(**c).mean(0).clip(0)),
+            ("T may be above 1: a wave can grow. It is not cut off there.", lambda **c: _transfer(**c).mean(0).clip(max=1)),
+            ("T may be above 1: a wave can grow. It is not cut off there.", lambda **c: _transfer(**c).mean(0).clip(-1, 1)),
             ("The mean over the directions is missing.", lambda **c: _transfer(**c)),
             ("The mean runs over the directions, one number for each frequency.", lambda **c: _transfer(**c).mean(1)),
             ("All parameters move, biases and output weights too.", lambda **c: _transfer(**c, part=slice(0, 1)).mean(0)),
