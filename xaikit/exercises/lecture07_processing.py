@@ -3,7 +3,7 @@
 import numpy as np
 
 from .formula import formula
-from .lecture07 import _h, _information
+from .lecture07 import PADDED, PADS, _h, _information
 
 
 def processing(p):
@@ -18,11 +18,11 @@ def processing(p):
     return lost, entropy(xy) + entropy(yz) - entropy(p) - entropy(y)
 
 
-def _processing(p, base=1.0):
+def _processing(p, base=1.0, h=_h):
     xy, xz, yz = p.sum(2), p.sum(1), p.sum(0)
     return (
-        base * (_information(xy) - _information(xz)),
-        base * (_h(xy) + _h(yz) - _h(p) - _h(p.sum((0, 2)))),
+        base * (_information(xy, h) - _information(xz, h)),
+        base * (h(xy) + h(yz) - h(p) - h(p.sum((0, 2)))),
     )
 
 
@@ -42,6 +42,8 @@ def _processing_cases(rng):
     xy[:, rng.integers(4)] = 0
     p = xy[:, :, None] * (0.05 + 0.85 * np.eye(3))[:, None]
     made.append({"p": p / p.sum(), "note": "Z is X nearly, and a y never occurs: no chain"})
+    p = rng.exponential(size=(12, 15, 10)) * (rng.random((12, 15, 10)) < 0.3)
+    made.append({"p": p / p.sum(), "note": "a large table, seven entries in ten are 0"})
     p = np.zeros((2, 2, 2))
     for x in (0, 1):
         for y in (0, 1):
@@ -98,6 +100,7 @@ EXERCISES = [
                 "The sign of the second number is turned: a conditional mutual information is never below 0.",
                 lambda p: (_processing(p)[0], -_processing(p)[1]),
             ),
+            *[(PADDED, lambda p, h=h: _processing(p, h=h)) for h in PADS],
             (
                 "H(Y) is missing in the second number.",
                 lambda p: (_processing(p)[0], _processing(p)[1] + _h(p.sum((0, 2)))),
