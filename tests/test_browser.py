@@ -50,13 +50,13 @@ def served(tmp_path):
             process = subprocess.Popen([sys.executable, "-c", f"import sys\nfrom xaikit.classroom import serve\nsys.exit({code})"],
                                        stdout=out, stderr=out, env=env, cwd=tmp_path)
         running.append(process)
-        for _ in range(240):
+        for _ in range(480):
             found = re.search(r"http://127\.0\.0\.1:\d+/\S*token=\w+", log.read_text())
             if found:
                 return found[0]
             assert process.poll() is None, log.read_text()[-3000:]
             time.sleep(0.25)
-        raise AssertionError(f"nothing was served in a minute: {log.read_text()[-3000:]}")
+        raise AssertionError(f"nothing was served in two minutes: {log.read_text()[-3000:]}")
 
     yield start
     for process in running:

@@ -128,11 +128,12 @@ def order(growing, depth, units, step):
 
 
 def demos():
-    frequencies = {f"k{i}": Slider(1, 20, k, label=f"k{sub}") for i, (sub, k) in enumerate(zip("₁₂₃", (1, 6, 14),
-                                                                                       strict=True), 1)}
-    amplitudes = {f"a{i}": Slider(0.0, 1.0, 1.0, step=0.05, label=f"a{sub}") for i, sub in enumerate("₁₂₃", 1)}
+    live = {}  # a wave in a row
+    for i, sub, k in zip((1, 2, 3), "₁₂₃", (1, 6, 14), strict=True):
+        live[f"k{i}"] = Slider(1, 20, k, label=f"k{sub}")
+        live[f"a{i}"] = Slider(0.0, 1.0, 1.0, step=0.05, label=f"a{sub}")
     return [
-        Demo("06", "06", "Three waves, one after the other", watch, frequencies | amplitudes,
+        Demo("06", "06", "Three waves, one after the other", watch, live,
              "Press play. Left the target and what the network says, right both spectra: the frames fill from the left. "
              "Make the high frequency's amplitude the largest, or all three frequencies high.",
              "Left a sum of three waves in grey and the network's function in blue, right bars of the network's spectrum in "
