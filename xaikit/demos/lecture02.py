@@ -130,16 +130,18 @@ def three_ways(relu, layer, unit):
 
 
 @functools.cache
-def _tops(layer):
-    return top_patches(zoo.load("scenes-cnn"), layer, None, _drawn().images, fill=1.0)
+def _tops():
+    """{layer: every unit's strongest patches}: all layers at once, when the demo opens, so that no move waits for one."""
+    model = zoo.load("scenes-cnn")
+    return {layer: top_patches(model, layer, None, _drawn().images, fill=1.0) for layer in relus(model)}
 
 
-@functools.lru_cache(64)
+@functools.lru_cache(256)
 def _projected(layer, unit, relu):
-    model, images, every = zoo.load("scenes-cnn"), _drawn().images, _tops(layer)
+    every, images = _tops()[layer], _drawn().images
     top = replace(every, units=(unit,), **{n: getattr(every, n)[unit] for n in ("patches", "activations", "indices", "positions", "boxes")})
-    return top, features.project(model, top, images, relu), features.relu_cuts(
-        model, layer, unit, images[top.indices], top.positions, relu)
+    whole, cuts = features.probe_and_cuts(zoo.load("scenes-cnn"), layer, unit, images[top.indices], top.positions, relu)
+    return top, features.cut_out(top, whole), cuts
 
 
 def occlusion(picture, size, stride):

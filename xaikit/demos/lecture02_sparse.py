@@ -98,12 +98,13 @@ def _run(start, item, steps=30):
     y, f = found.y[item:item + 1], found.filters[:1]
     z = start * torch.randn(found.layers[0].maps[:1].shape, generator=torch.Generator().manual_seed(0))
     z = adaptive.unpool(*adaptive.pool(z))
-    before, states = adaptive.pool(z)[1].index, []
-    for _ in range(steps):
-        layer = adaptive.infer(y, f, lam=1.0, steps=1, beta=_beta(), z=z)
-        z, moved = layer.maps, (layer.switches.index != before) & (layer.pooled != 0)
-        before = layer.switches.index
-        states.append((z, layer.picture, moved, layer.pooled))
+    states, before = [], [adaptive.pool(z)[1].index]
+
+    def keep(z, pooled, switches, picture):
+        states.append((z, picture, (switches.index != before[-1]) & (pooled != 0), pooled))
+        before[:] = [switches.index]
+
+    adaptive.infer(y, f, lam=1.0, steps=steps, beta=_beta(), z=z, watch=keep)
     return states
 
 

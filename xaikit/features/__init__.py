@@ -4,7 +4,7 @@ from .belief import Rbm, Stack, contrastive_divergence, fit_dbn, fit_sdae
 from .belief_views import (gibbs, linear_combination, log_likelihood_bound, log_partition, maximize_units,
                            reconstruction_error, sample_unit)
 from .similarity import agreement, matches, nearest, scrambled
-from .probe import deconvnet_probe, project, relu_cuts, top_projections, unpool
+from .probe import cut_out, deconvnet_probe, probe_and_cuts, project, relu_cuts, top_projections, unpool
 from .occlude import Occluded, feature_changes, hide, inconsistency, occlusion_maps
 from .edges import learn_filters, orientation
 from .shrink import shrink

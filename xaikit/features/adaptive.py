@@ -92,12 +92,13 @@ def project(y, filters, switches=()):
     return z
 
 
-def infer(y, filters, switches=(), size=(2, 2, 2), lam=2.0, steps=20, beta=None, z=None):
+def infer(y, filters, switches=(), size=(2, 2, 2), lam=2.0, steps=20, beta=None, z=None, watch=None):
     """The maps of the top layer, l = len(filters), by ISTA on C_l with switches that move: a `Layer` (algorithm 1, lines 5–13).
 
     Each step: g = Rᵀ(R z − y), z ← z − λ β g, shrinkage by β, then pool and unpool, so that one entry of every block
     is left.  ``beta`` is by default 1/(λ ‖RᵀR‖), the longest step that ISTA allows.  ``switches`` are those of the
-    layers below, and stay.  z starts from 0, or from given maps.  ValueError for settings that are not positive.
+    layers below, and stay.  z starts from 0, or from given maps.  ``watch(z, pooled, switches, picture)`` is
+    called after every step.  ValueError for settings that are not positive.
     """
     if not (lam > 0 and steps >= 1 and (beta is None or beta > 0)):
         raise ValueError(f"lam, steps and beta must be positive, not {lam}, {steps}, {beta}")
@@ -117,6 +118,8 @@ def infer(y, filters, switches=(), size=(2, 2, 2), lam=2.0, steps=20, beta=None,
             moved = float(((s.index != before) & held).sum() / held.sum().clamp_min(1))
             before = s.index
             rows.append((step + 1, float(objective(z, residual, lam).sum()), moved, float((z != 0).float().mean())))
+            if watch:
+                watch(z, pooled, s, residual + y)
         return Layer(z, pooled, s, residual + y, pd.DataFrame(rows, columns=["step", "objective", "moved", "nonzero"]))
 
 

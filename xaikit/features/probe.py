@@ -65,15 +65,20 @@ def project(model, top, images, relu="deconvnet", batch_size=64):
     """The projections of the activations in ``top`` (from `top_patches` on these images), shaped like ``top.patches``."""
     images, count = getattr(images, "images", images), top.indices.shape[-1]
     units = torch.tensor(top.units).repeat_interleave(count)
-    indices, places, boxes = top.indices.flatten(), top.positions.reshape(len(units), -1), top.boxes.reshape(-1, 4)
+    indices, places = top.indices.flatten(), top.positions.reshape(len(units), -1)
+    down = (deconvnet_probe(model, top.layer, units[rows], images[indices[rows]], places[rows] if places.shape[1] else None, relu)
+            for rows in torch.arange(len(units)).split(batch_size))
+    return cut_out(top, (picture for batch in down for picture in batch))
+
+
+def cut_out(top, whole):
+    """Whole projections, one (C, H, W) for each activation in ``top``, cut to its receptive field: shaped like ``top.patches``."""
     projections = torch.zeros_like(top.patches).reshape(-1, *top.patches.shape[-3:])
-    for rows in torch.arange(len(units)).split(batch_size):
-        down = deconvnet_probe(model, top.layer, units[rows], images[indices[rows]], places[rows] if places.shape[1] else None, relu)
-        for r, picture in zip(rows.tolist(), down, strict=True):
-            t, left, b, right = boxes[r].tolist()
-            whole = top.field is None or top.field.whole
-            y0, x0 = (0, 0) if whole else (first for first, _ in top.field.box(*places[r].tolist()))
-            projections[r, :, t - y0:b - y0, left - x0:right - x0] = picture[:, t:b, left:right]
+    places, boxes = top.positions.reshape(len(projections), -1).tolist(), top.boxes.reshape(-1, 4).tolist()
+    everything = top.field is None or top.field.whole
+    for cut, picture, place, (t, left, b, right) in zip(projections, whole, places, boxes, strict=True):
+        y0, x0 = (0, 0) if everything else (first for first, _ in top.field.box(*place))
+        cut[:, t - y0:b - y0, left - x0:right - x0] = picture[:, t:b, left:right]
     return projections.view_as(top.patches)
 
 
@@ -84,24 +89,30 @@ def relu_cuts(model, layer, unit, x, position=None, relu="deconvnet"):
     and R < 0 ("open, negative"), z ≤ 0 and R > 0 ("shut, positive"), z ≤ 0 and R < 0 ("shut, negative"), which add up to 1;
     and ``cut``, the share that the rule sets to zero.  All images together.  Raises as `deconvnet_probe`.
     """
+    return probe_and_cuts(model, layer, unit, x, position, relu)[1]
+
+
+def probe_and_cuts(model, layer, unit, x, position=None, relu="deconvnet"):
+    """(`deconvnet_probe`, `relu_cuts`) of the same question in one pass."""
     import pandas as pd
 
     found = {}
 
     def seen(call, rule):
         def back(R, z, y):
-            size, on = R.abs(), y > 0
-            parts = torch.stack([size[a & b].sum() for a in (on, ~on) for b in (R > 0, R < 0)])
-            out = rule(R, z, y)
+            out, on = rule(R, z, y), (y > 0).to(R)
+            size, up, off = R.abs(), R.clamp_min(0), 1 - on
+            shares = torch.stack([up * on, (size - up) * on, up * off, (size - up) * off, size * (out == 0)])
             entry = found.setdefault(call.path or "(the network)", torch.zeros(5, dtype=R.dtype))
-            entry += torch.cat([parts, (size * (out == 0)).sum()[None]])
+            entry += shares.flatten(1).sum(1)
             return out
         return back
 
     with _probing(model, layer, unit, x, position, relu, True, seen) as score:
-        score.per_image(lambda points, rows: _down(score, points, rows))
+        down = score.per_image(lambda points, rows: _down(score, points, rows))
     rows = [(path, *(v[:4] / v[:4].sum()).tolist(), float(v[4] / v[:4].sum())) for path, v in found.items()]
-    return pd.DataFrame(rows, columns=["layer", "open, positive", "open, negative", "shut, positive", "shut, negative", "cut"])
+    columns = ["layer", "open, positive", "open, negative", "shut, positive", "shut, negative", "cut"]
+    return down, pd.DataFrame(rows, columns=columns)
 
 
 def unpool(maps, switches, size):
