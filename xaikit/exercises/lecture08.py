@@ -24,7 +24,7 @@ def _iou_cases(rng):
     for n, h, w, note in (
         (3, 6, 6, "three pictures"),
         (1, 5, 8, "one picture, not square"),
-        (4, 7, 9, "a picture without the concept"),
+        (4, 29, 37, "a picture without the concept"),
     ):
         maps, masks = (
             rng.normal(size=(n, h, w)).round(1),
@@ -44,6 +44,8 @@ def _iou_cases(rng):
             "note": "a concept that never occurs and a unit that never fires",
         }
     )
+    one = {"maps": np.ones((1, 1, 1)), "masks": np.ones((1, 1, 1), bool)}
+    made.append({**one, "threshold": 0.4, "note": "a single pixel, where both hold"})
     return made
 
 
@@ -59,6 +61,11 @@ def _share(maps, masks, threshold, over="union", seen=np.greater, each=False):
         "all": np.ones_like(a).sum(axes),
     }[over]
     return (both / np.maximum(below, 1)).mean()
+
+
+def _counted(maps, masks, threshold, kind):
+    both, either = (n.sum(dtype=kind).astype(float) for n in ((maps > threshold) & masks, (maps > threshold) | masks))
+    return both / max(1, either)
 
 
 EXERCISES = [
@@ -110,12 +117,25 @@ EXERCISES = [
                 ),
             ),
             (
+                "More pixels than a byte holds, 127 or 255, fire or belong to the concept: count them in a wider number.",
+                lambda maps, masks, threshold: _counted(maps, masks, threshold, np.uint8),
+            ),
+            (
+                "More pixels than a byte holds, 127 or 255, fire or belong to the concept: count them in a wider number.",
+                lambda maps, masks, threshold: _counted(maps, masks, threshold, np.int8),
+            ),
+            (
                 "The union counts a pixel once, also where both hold: a | b, not a + b.",
                 lambda maps, masks, threshold: (
                     ((maps > threshold) & masks).sum() / max(1, ((maps > threshold).sum() + masks.sum()))
                 ),
             ),
         ],
+        laws=[(
+            "Where unit and concept are the same single pixel the answer is 1: nothing is added to the union, 0 is a case of "
+            "its own.",
+            lambda value, maps, masks, threshold: maps.size > 1 or value > 0.999,
+        )],
         hints=(
             "Two boolean tensors: where the unit fires, and where the concept is. & is “both”, | is “at least one”.",
             "Sum over everything: (a & b).sum() / (a | b).sum(); and mind an empty union.",

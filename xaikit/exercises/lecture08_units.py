@@ -56,7 +56,7 @@ def _on_a_network(answer):
 
         class Layer(nn.Conv2d):
             def forward(self, x):
-                return super().forward(x).cos()  # not 0 where the weights are 0
+                return (1 if self.training else -1) * super().forward(x).cos()  # not 0 where the weights are 0
 
         class Small(nn.Module):
             def __init__(self):
@@ -68,8 +68,8 @@ def _on_a_network(answer):
                 return self.last(self.block(x))
 
         model = Small()
-        # under a hook of somebody else's, which has to outlive the call
-        with torch.no_grad(), hooks.edit(model, {"block.0": lambda output: output}):
+        # under a hook of somebody else's, which works during the call and has to outlive it
+        with torch.no_grad(), hooks.edit(model, {"block.0": lambda output: 1.5 * output}):
             model.block[0].weight.copy_(first[:, :, None, None])
             model.last.weight.copy_(last[:, :, None, None])
             plain, before = model(x), _left(model)
@@ -110,8 +110,8 @@ def _network_cases(rng):
     return made
 
 
-def _output(first, last, x, keep=1.0, around=False):
-    hidden, keep = np.cos(np.einsum("kc,nchw->nkhw", first, x)), np.reshape(keep, (-1, 1, 1))
+def _output(first, last, x, keep=1.0, around=False, scale=1.5):
+    hidden, keep = scale * np.cos(np.einsum("kc,nchw->nkhw", first, x)), np.reshape(keep, (-1, 1, 1))
     hidden = keep * np.log1p(np.exp(hidden)) if around else np.log1p(np.exp(keep * hidden))
     return np.einsum("ok,nkhw->nohw", last, hidden)
 
@@ -120,8 +120,8 @@ def _off(units, k, off, on):
     return np.where(np.isin(np.arange(k), units), off, on)
 
 
-def _switched(first, last, units, x, off=0.0, on=1.0, left=0, after=False, failed=False, **how):
-    plain, keep = _output(first, last, x), _off(units, len(first), off, on)
+def _switched(first, last, units, x, off=0.0, on=1.0, left=0, after=False, failed=False, later=1.5, **how):
+    plain, keep = _output(first, last, x, scale=later), _off(units, len(first), off, on)
     weights = how.pop("weights", False)
     dark = _output(keep[:, None] * first, last, x) if weights else _output(first, last, x, keep, **how)
     if (after or failed) and not weights and not len(units):
@@ -160,7 +160,11 @@ _ablation = formula(
             for after, failed in ((True, False), (False, True), (False, False))
         ],
         ("The hook is on the module around `layer`: its output is another.", partial(_switched, around=True)),
-        ("A hook of somebody else's is gone: remove yours alone, handle.remove().", partial(_switched, left=1)),
+        ("A hook of somebody else's on the layer did not work during the call: call the module, not its forward.",
+         partial(_switched, scale=1.0)),
+        *[("The model ran in another mode: leave train() and eval() alone.", partial(_switched, scale=-1.5, later=later))
+          for later in (1.5, -1.5)],
+        ("A hook of somebody else's is gone: remove yours alone, handle.remove().", partial(_switched, later=1.0)),
         ("The hook is idle but still there: handle.remove().", partial(_switched, left=2)),
         ("The model's mode is another than before: leave train() and eval() alone.", partial(_switched, left=3)),
         ("The parameters' requires_grad is another than before.", partial(_switched, left=4)),
@@ -171,10 +175,8 @@ _ablation = formula(
             partial(_switched, failed=True),
         ),
         ("Those units were kept and all others switched off.", partial(_switched, off=1.0, on=0.0)),
-        (
-            "Nothing changed: a hook's new output counts only if the hook returns it, or writes into it.",
-            partial(_switched, off=1.0),
-        ),
+        ("Nothing changed: a hook's new output counts only if the hook returns it, or writes into it.",
+         partial(_switched, off=1.0)),
         ("Axis 0 is the pictures, axis 1 the channels: output[:, units] = 0.", _rows_off),
         ("Every unit was switched off.", partial(_switched, on=0.0)),
         ("The sign of the units was turned: switched off is 0.", partial(_switched, off=-1.0)),
@@ -265,14 +267,10 @@ EXERCISES = [
         use=_flat,
         axes="a number",
         mistakes=[
-            (
-                "That is on against as it was: compare with the units switched off, 0.",
-                partial(_effect, low="r"),
-            ),
-            (
-                "That is as it was against off: compare the units set to k with those set to 0.",
-                partial(_effect, high="r"),
-            ),
+            ("That is on against as it was: compare with the units switched off, 0.",
+             partial(_effect, low="r")),
+            ("That is as it was against off: compare the units set to k with those set to 0.",
+             partial(_effect, high="r")),
             ("The units are to change at the place only, not everywhere.", partial(_effect, where=False)),
             ("All channels were set: only `units`.", partial(_effect, of_all=True)),
             ("Off minus on: the effect is on minus off.", partial(_effect, turn=-1)),
@@ -281,10 +279,8 @@ EXERCISES = [
             ("The place is where `place` is True, not where it is False.", partial(_effect, invert=True)),
             ("The unit with number u gets k[u]: k[units[j]], not k[j].", partial(_effect, high="k[j]")),
             ("The units are set to k: it is not added to what they are.", partial(_effect, high="added")),
-            (
-                "Nothing was set: r[:, units] is a copy, and what is written into it is lost. Index once.",
-                lambda **case: 0.0,
-            ),
+            ("Nothing was set: r[:, units] is a copy, and what is written into it is lost. Index once.",
+             lambda **case: 0.0),
             ("Each unit has its own k: k[units], along the channels.", partial(_effect, high="mean")),
             ("The effect has a sign: no absolute values.", lambda **case: abs(_effect(**case))),
         ],
