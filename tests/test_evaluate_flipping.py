@@ -59,6 +59,20 @@ def test_a_planted_map_that_is_best_comes_out_best_and_its_opposite_worst(weighi
     assert table.area.loc["random"].nunique() == 1, "a random order does not depend on the map"
 
 
+def test_the_gain_over_random_maps_is_paired_and_their_curves_are_averaged(weighing):
+    net, x = weighing
+    settings = {"order": "highest", "steps": 16, "share": 0.5, "output": "logit"}
+    table = pixel_flipping(net, x, 0, {"loss": loss, "random": None}, draws=3, **settings).set_index("method")
+    areas = {name: torch.stack([area_over_curve(flip_curves(net, x, 0, R.sum(1), **settings)[0]) for R in maps]).mean(0)
+             for name, maps in {"loss": [loss(net, x).detach().expand_as(x)],
+                                "random": [random_map(net, x, seed=s) for s in range(3)]}.items()}
+    assert table.area["random"] == pytest.approx(areas["random"].mean().item())
+    mean, low, high = bootstrap((areas["loss"] - areas["random"]).numpy())
+    assert table.loc["loss", ["gain", "gain_low", "gain_high"]].tolist() == pytest.approx([mean, low, high])
+    assert table.gain_low["loss"] > 0 == table.gain["random"]
+    assert np.isnan(pixel_flipping(net, x, 0, {"loss": loss}, **settings).gain).all()
+
+
 def test_the_curve_and_its_area_in_closed_form(weighing):
     """Pixels go one by one, so the curve is f(x) less the sorted losses added up, and the area their weighted sum."""
     net, x = weighing

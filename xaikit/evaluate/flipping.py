@@ -144,6 +144,7 @@ def pixel_flipping(
     share=0.2,
     output="probability",
     options=None,
+    draws=1,
     seed=0,
     batch_size=64,
 ):
@@ -154,6 +155,7 @@ def pixel_flipping(
     true one for "what speaks for it", another one for "what speaks against it").  ``methods``, ``options``:
     see ``maps.chosen``; by default all methods and both controls.  ``order``, ``replace``: one
     of ``ORDERS`` and of ``REPLACE``, or several.  ``steps``, ``share``, ``output``: see ``flip_curves``.
+    ``draws``: random maps per image, whose curves the control "random" is the mean of.
     ``batch_size``: images whose maps are in memory at once.
 
     Columns: method, label, order, replace, images; ``area`` over the curve (``area_over_curve``) with ``low``
@@ -161,8 +163,10 @@ def pixel_flipping(
     share=1: the *deletion* score for "highest" and the *insertion* score for "lowest", Petsiuk et al. 2018,
     since what is left when the lowest go first is what is put in highest first); ``rank``, 1 for the best of
     its order and replacement (largest area for "highest", smallest for "lowest" and smallest |area| for
-    "near_zero"); ``tied``, whether the interval of the paired difference to the best covers 0; the curves
-    ``flips``, ``score``, ``wrong`` (L + 1,), means over images; ``why``, which says why a method has no
+    "near_zero"); ``tied``, whether the interval of the paired difference to the best covers 0; ``gain``, the
+    paired difference of the area to the random map's, with the ends ``gain_low`` and ``gain_high`` of its
+    interval (NaN where "random" is not among the methods); the curves ``flips``, ``score``, ``wrong``
+    (L + 1,), means over images; ``why``, which says why a method has no
     numbers here.
 
     A large area says that the map found pixels whose change *to this replacement* moves this network.  It
@@ -176,7 +180,10 @@ def pixel_flipping(
     orders, words = ((v,) if isinstance(v, str) else tuple(v) for v in (order, replace))
     ways = [(o, r) for o in orders for r in words]
     picked, classes = chosen(methods, options, seed), check_images(model, images, labels)
-    check_steps(batch_size, "batch_size")
+    check_steps(batch_size, "batch_size"), check_steps(draws, "draws")
+    maps = {name: [f] for name, _, f in picked}
+    if "random" in maps and draws > 1:
+        maps["random"] = [chosen("random", seed=seed + k)[0][2] for k in range(draws)]
     curves = {(name, *way): [] for name, _, _ in picked for way in ways}
     why, parts = {}, range(0, len(images), batch_size)
     settings = {"steps": steps, "share": share, "output": output}
@@ -186,15 +193,17 @@ def pixel_flipping(
     ):
         for start in parts:
             rows, by_chance = slice(start, start + batch_size), {}  # one random order serves all methods
-            for name, _, function in picked:
+            for name in maps:
                 bar.update()
-                found = why.get(name) or maps_of(function, model, images[rows], classes[rows])
-                if isinstance(found, str):
-                    why[name] = found
+                if name in why:
+                    continue
+                found = [maps_of(f, model, images[rows], classes[rows]) for f in maps[name]]
+                if isinstance(found[0], str):
+                    why[name] = found[0]
                     continue
                 for o, r in ways:
                     made = by_chance.get(r) if o == "random" else None
-                    made = made or flip_curves(
+                    made = made or _mean_curves(
                         model, images[rows], classes[rows], found, o, r, seed=seed + start, **settings
                     )
                     if o == "random":
@@ -202,6 +211,13 @@ def pixel_flipping(
                     curves[name, o, r].append(made)
     flips = levels(images[0, 0].numel(), steps, share).numpy()
     return _table(picked, ways, curves, why, flips, seed)
+
+
+def _mean_curves(model, images, labels, relevances, order, replace, **settings):
+    """``flip_curves`` of each map, averaged over the maps; one map where the order is random anyway."""
+    relevances = relevances[:1] if order == "random" else relevances
+    each = [flip_curves(model, images, labels, R, order, replace, **settings) for R in relevances]
+    return tuple(torch.stack(curves).mean(0) for curves in zip(*each, strict=True))
 
 
 def _table(picked, ways, curves, why, flips, seed):
@@ -222,6 +238,8 @@ def _table(picked, ways, curves, why, flips, seed):
             if name in scores:
                 i, best, (own, rival) = judged.index(name), int(worth.argmax()), scores[name]
                 apart = np.quantile(resampled(areas[i] - areas[best], seed), [0.025, 0.975])
+                chance = areas[judged.index("random")] if "random" in judged else np.full(areas.shape[1], np.nan)
+                gain, gain_low, gain_high = bootstrap(areas[i] - chance, seed)
                 row |= {
                     "images": areas.shape[1],
                     "area": mean[i],
@@ -230,6 +248,9 @@ def _table(picked, ways, curves, why, flips, seed):
                     "under": own.mean(),
                     "rank": np.nan if o == "random" else float((worth > worth[i]).sum() + 1),
                     "tied": bool(apart[0] <= 0 <= apart[1]),
+                    "gain": gain,
+                    "gain_low": gain_low,
+                    "gain_high": gain_high,
                     "flips": flips,
                     "score": own.mean(0),
                     "wrong": rival.mean(0),
@@ -247,6 +268,9 @@ def _table(picked, ways, curves, why, flips, seed):
         "under",
         "rank",
         "tied",
+        "gain",
+        "gain_low",
+        "gain_high",
         "flips",
         "score",
         "wrong",
