@@ -244,6 +244,7 @@ WRONG = [  # id, answer, how the hint begins
     ("5.7", search(box=lambda s, x, r, m: s), "The box is missing"),
     ("5.7", search(box=lambda s, x, r, m: m + (s - m).clamp(-r, r)), "Each step was clipped"),
     ("5.7", search(box=lambda s, x, r, m: s.clamp(-r, r)), "x̃ itself was clipped"),
+    ("5.7", search(box=lambda s, x, r, m: (x + (s - x).clamp(-r, r)).clamp(0, 1)), "x̃ was cut to [0, 1]"),
     ("5.7", search(box=lambda s, x, r, m: x + (s - x) * (r / (s - x).norm(dim=1, keepdim=True)).clamp(max=1)), "That is a ball"),
     ("5.7", search(box=lambda s, x, r, m: x + r * (s - x).sign()), "Every pixel was put"),
     ("5.7", search(stay=False), "Rows that have found"),
@@ -307,3 +308,19 @@ def test_a_classifier_is_the_same_in_numpy_and_in_torch(id):
         assert np.allclose(f(leaf).detach(), z)
         (slope,) = torch.autograd.grad((f(leaf) * torch.tensor(c)).sum(), leaf)
         assert np.allclose(slope, functions.pull_back(case.data, x, c))
+
+
+def test_an_input_that_asks_for_gradients_afterwards_costs_half():
+    """lass on x itself as the leaf: right, but the caller's x records a graph from then on."""
+    def on_the_callers_x(f, x, *rest):
+        x.requires_grad_()
+        return get("5.7").library(f, x, *rest)
+
+    def put_back(f, x, *rest):
+        found = on_the_callers_x(f, x, *rest)
+        x.requires_grad_(False)
+        return found
+
+    score, verdict, _ = evaluate(get("5.7"), on_the_callers_x)
+    assert score == get("5.7").points / 2 and "leaf of your own" in verdict.hint and "requires_grad" in verdict.message
+    assert evaluate(get("5.7"), put_back)[0] == get("5.7").points

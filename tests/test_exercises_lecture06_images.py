@@ -79,6 +79,9 @@ WRONG_SPLITS = [
     (by_masks(lambda a, b, r: a.abs() + b.abs() <= r), "That mask is a diamond", 0),
     (by_masks(lambda a, b, r: a**2 + b**2 <= r), "r is a distance, not a squared", 0),
     (lambda x, r: masked(x, disc(*x.shape[1:], r, middle=True)), "The constant frequency stands at H // 2", 0),
+    (lambda x, r: masked(x, ((torch.arange(x.shape[1]) - x.shape[1] / 2)[:, None]**2 + (torch.arange(x.shape[2])
+                                                                          - x.shape[2] / 2)**2 <= r**2)),
+     "The constant frequency stands at H // 2, not at H/2", 0),
     (lambda x, r: SPLIT.library(x, r)[::-1], "Low and high are exchanged", 0),
     (by_masks(part=torch.abs), "That is the modulus", 0),
     (real_spectrum, "The real part of the spectrum", 0),
@@ -170,6 +173,11 @@ def found_too_early(f, x, basis, steps, overshoot):
     return (1 + overshoot) * d, (1 + overshoot) * d.norm(dim=1), f(x + d).sign() != f(x).sign()
 
 
+def grown_each_step(f, x, basis, steps, overshoot, end=1.0):
+    step = lambda v, g, raw: -(1 + overshoot) * v[:, None] * g / (g**2).sum(1, keepdim=True)  # noqa: E731
+    return told(f, x, end * search(f, x, basis, steps, overshoot, step=step))
+
+
 WRONG_MARGINS = [
     (how(project=lambda g: g), "δ leaves the subspace", 0),
     (how(project=lambda g: g, at_end=True), "The projection came only at the end", 0),
@@ -181,6 +189,8 @@ WRONG_MARGINS = [
     (how(stop=False), "A row that has crossed must rest", 0),
     (how(all_rows=True), "All rows stopped", 0),
     (how(grown=False), "The overshoot is missing", 2),
+    (lambda *a: grown_each_step(*a), "The overshoot came in every step", 2),
+    (lambda f, x, B, n, o: grown_each_step(f, x, B, n, o, 1 + o), "The overshoot came in every step", 2),
     (how(length=lambda d, own: d.norm(dim=1)), "The margin is the length of the δ that you return", 3),
     (found_too_early, "found is asked of the δ that you return", 3),
     (lambda f, x, B, n, o: how()(f, x, B, n, 0.05), "The overshoot is an argument", 2),
@@ -241,3 +251,13 @@ def test_the_answers_are_the_library_s_measures():
     z = torch.randn(5, 6)
     _, size, _ = MARGIN.library(lambda v: net(v)[:, 0] - net(v)[:, 1], z, basis, 1, 0.0)
     assert torch.allclose(margins.margin(net, z, basis, halvings=16), size, rtol=5e-3)
+
+
+def test_an_input_that_asks_for_gradients_afterwards_costs_half():
+    def on_the_callers_x(f, x, *rest):
+        found = MARGIN.library(f, x, *rest)
+        x.requires_grad_()
+        return found
+
+    score, verdict, _ = evaluate(MARGIN, on_the_callers_x)
+    assert score == MARGIN.points / 2 and "leaf of your own" in verdict.hint, verdict

@@ -84,14 +84,13 @@ def processing_informations(p):
 
 
 def gates_library(z):
-    own, correlation, _ = gates.bookkeeping(z > 0)
-    return own, correlation
+    own, correlation = gates.entropies((z > 0)[None])[:2]
+    return own.item(), correlation.item()
 
 
 def gates_codes(z):
     g = (z > 0).numpy().astype(int)
-    counts = np.bincount(g @ 2 ** np.arange(g.shape[1]))
-    p = counts[counts > 0] / len(g)
+    p = np.unique(g @ 2 ** np.arange(g.shape[1]), return_counts=True)[1] / len(g)
     single = sum(h(torch.tensor([q, 1 - q])) for q in g.mean(0))
     return -(p * np.log2(p)).sum(), single + (p * np.log2(p)).sum()
 
@@ -258,6 +257,18 @@ WRONG = [  # id, answer, how the hint begins
 def test_right_answers_pass(name, answer):
     score, verdict, _ = evaluate(get(name), answer)
     assert score == get(name).points, (verdict.message, verdict.hint, verdict.expected, verdict.came)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", [torch.float32, torch.int32])
+def test_gates_as_codes_of_too_few_bits(kind, seed):
+    def coded(z):
+        codes = ((z > 0).to(kind) * torch.tensor(2, dtype=kind) ** torch.arange(z.shape[1])).sum(1, dtype=kind)
+        own, apart = states(codes[:, None].tolist()), sum(library("7.6")(z))
+        return own, apart - own
+
+    score, verdict, _ = evaluate(get("7.6"), coded, seed)
+    assert 0 < score < get("7.6").points and "float32 holds 24 gates" in verdict.hint, verdict
 
 
 @pytest.mark.parametrize("name, answer, hint", WRONG, ids=[f"{n} {h}" for n, _, h in WRONG])

@@ -171,6 +171,9 @@ def test_right_noises(right, seed):
 WRONG_NOISES = [
     (lambda W, r, c: fill(squares(W), r, c, rounds=0), "Inputs at the cap use less", 1.5),
     (lambda W, r, c: fill(squares(W), r, c, rounds=1), "The rest was shared out once", 2.1),
+    (lambda W, r, c: fill(squares(W), r, c, rounds=2), "The rest was shared out twice", 2.4),
+    (lambda W, r, c: fill(squares(W), r, c, rounds=3), "The rest was shared out 3 times", 2.4),
+    (lambda W, r, c: fill(squares(W), r, c, rounds=4), "The rest was shared out 4 times", 2.4),
     (lambda W, r, c: fill(squares(W), r, c, share_of_all=True), "What is left is shared", 1.5),
     (lambda W, r, c: (r / squares(W).sqrt()).clamp(max=c), "That spends the whole", 0),
     (lambda W, r, c: fill(squares(W), r, c) ** 2, "Those are variances", 0),

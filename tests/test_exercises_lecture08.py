@@ -49,10 +49,6 @@ def quantile_by_bisection(batches, q, bins):
     return high
 
 
-def quantile_of_copies(batches, q, bins):
-    return torch.quantile(torch.cat([b.clone() for b in batches]), q, dim=0)
-
-
 def ablated_in_place(model, layer, units, x):
     def hook(_, __, output):
         for u in units:
@@ -210,7 +206,7 @@ def effect(high, low, places=lambda p: p, chosen=lambda u, c: u, end=lambda d: d
 
 RIGHT = {
     "8.1": [iou_numpy_loop, iou_of_sums],
-    "8.2": [quantile_by_histogram_with_interpolation, quantile_by_bisection, quantile_of_copies],
+    "8.2": [quantile_by_histogram_with_interpolation, quantile_by_bisection],
     "8.3": [ablated_in_place, ablated_by_the_library],
     "8.4": [effect_by_copies, effect_one_by_one],
     "8.5": [sefa_by_svd, sefa_numpy],

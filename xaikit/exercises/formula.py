@@ -24,7 +24,7 @@ mistakes and laws (as the part after the dot).
 alone decide (many answers are right; give ``shape=lambda **case: …`` then); with a truth, the first one broken
 explains an answer that no known mistake does.
 ``accept``: other truths (numpy functions) that are right as well.
-``free``: names of arguments that an answer may write into.
+``free``: names of arguments that an answer may write into; ``quiet``: of those whose requires_grad it has to leave.
 ``finite``: the hint for a result that holds NaN or infinity.
 ``use``: from the answer to the function that is called in its place, such as one that calls it twice.
 """
@@ -35,11 +35,11 @@ import numpy as np
 
 from . import functions
 from .core import Case, Exercise, Verdict
-from .judging import TOLERANCE, changed, close, decide, kind_of, read, text_of
+from .judging import TOLERANCE, changed, close, decide, kind_of, read, switched, text_of
 
 
 def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None, accept=(), tolerance=TOLERANCE,
-            axes="", outputs=(), free=(), use=None, finite="", lecture=None, **texts) -> Exercise:
+            axes="", outputs=(), free=(), quiet=(), use=None, finite="", lecture=None, **texts) -> Exercise:
     """The `Exercise` of a formula; see the module's docstring.  ``texts``: the other fields of `Exercise`."""
     names = tuple(inspect.signature(library).parameters)
     if truth is None and (not laws or shape is None):
@@ -97,6 +97,7 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
         else:
             verdict = _compared(parts, expected, values, case, wrongs)
         watched = [name for name in names if _has(case, name)]
+        verdict = switched(observed, verdict, [name in quiet and name for name in watched])
         index = observed.get("changed") if type(observed) is dict else None
         if type(index) is int and 0 <= index < len(watched) and watched[index] in free:
             return verdict

@@ -225,3 +225,19 @@ def changed(observed, verdict, names) -> Verdict:
         f"{names[index]} as it was",
         f"{names[index]} with other values",
     )
+
+
+def switched(observed, verdict, names) -> Verdict:
+    """Half the points for an answer that is right, but left requires_grad of an input switched; `names` of
+    those that are looked at, None for the others.
+    """
+    index = observed.get("switched") if type(observed) is dict else None
+    if verdict.fraction < 1 or type(index) is not int or not 0 <= index < len(names) or not names[index]:
+        return verdict
+    x = names[index]
+    return Verdict(
+        0.5,
+        f"Right, but your function left {x} with another requires_grad than it came with.",
+        f"The caller's {x} records a graph from now on: make a leaf of your own, "
+        f"{x}.detach().clone().requires_grad_().",
+    )

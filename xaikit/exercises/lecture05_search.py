@@ -31,6 +31,8 @@ def _search(f, x, alpha, beta, radius, noise, climb=-1.0, here=True, box="clip",
             stepped = x + np.clip(x + np.clip(moved + push - x, -radius, radius) + beta * eta - x, -radius, radius)
         elif box == "flat":
             stepped = x + radius * np.sign(stepped - x)
+        elif box == "pixels":
+            stepped = np.clip(x + np.clip(stepped - x, -radius, radius), 0, 1)
         elif box == "undo":
             stepped = np.where(np.abs(stepped - x) > radius, moved, stepped)
         moved = np.where((found & stay)[:, None], moved, stepped)
@@ -84,13 +86,15 @@ EXERCISES = [formula(
          "(N, D). Starting from x̃ = x, in each iteration t, with η = noise[t] (noise is (T, N, D)): x̃ ← x̃ − α "
          "sign(∂f_k(x̃)/∂x̃) + β η, then every pixel back to |x̃ − x| ≤ radius; where arg max f(x̃) ≠ k the row has "
          "found its x̂ and stays there. → x̂ (N, D) (the last x̃ where nothing was found), found (N,) bool. Tolerance 1e-3.",
-    library=csr.lass, cases=_lass_cases, truth=_search, outputs=("x_hat", "found"),
+    library=csr.lass, cases=_lass_cases, truth=_search, outputs=("x_hat", "found"), quiet=("x",),
     mistakes=[
         ("f_k must fall, so that the class k is left: subtract α · sign.", _mistake(climb=1.0)),
         ("The gradient was taken at x: take it anew at x̃ in each iteration.", _mistake(here=False)),
         ("The box is missing: bring x̃ back to within radius of x, pixel by pixel.", _mistake(box="")),
         ("Each step was clipped, not the way from x: the box stands round x, x + clamp(x̃ − x, −r, r).", _mistake(box="step")),
         ("x̃ itself was clipped to ±radius: the box stands round x, x + clamp(x̃ − x, −r, r).", _mistake(box="zero")),
+        ("x̃ was cut to [0, 1] as well: Algorithm 1 knows no limit but the box round x, and x may be any numbers.",
+         _mistake(box="pixels")),
         ("The noise came after the box and leads out of it: first both steps, then the box.", _mistake(box="unnoised")),
         ("The box came twice, after the gradient step and after the noise: once, after both.", _mistake(box="twice")),
         ("Whether the class has changed is asked of the x̃ that is back in the box.", _mistake(early=True)),

@@ -38,7 +38,7 @@ def subspace_margin(f, x, basis, steps, overshoot):
 
 
 def _distance(H, W, middle=None):
-    a, b = (np.arange(n) - (n // 2 if middle is None else (n - 1) / 2) for n in (H, W))
+    a, b = (np.arange(n) - (n // 2 if middle is None else (n - middle) / 2) for n in (H, W))
     return a[:, None], b[None, :]
 
 
@@ -88,6 +88,8 @@ SPLIT = formula(
          lambda images, r: _again(images, r, inside=lambda a, b: a**2 + b**2 <= r)),
         ("The constant frequency stands at H // 2, not at (H − 1)/2: for even sizes that is half a step away.",
          lambda images, r: _again(images, r, middle=1)),
+        ("The constant frequency stands at H // 2, not at H/2: for odd sizes that is half a step away.",
+         lambda images, r: _again(images, r, middle=0)),
         ("Low and high are exchanged.", lambda images, r: _split(images, r)[::-1]),
         ("The transform ran over the images as well: fft2, or dim=(1, 2).",
          lambda images, r: _again(images, r, whole=True)),
@@ -113,14 +115,14 @@ def _real_spectrum(images, r):
 
 
 def _deepfool(f, x, basis, steps, overshoot, within=True, full=False, squared=True, sign=-1, stay=False, stop=True,
-              together=False, last=False):
+              together=False, last=False, grow=1.0):
     side, delta = np.sign(f(x)), np.zeros_like(x)
     for _ in range(steps):
         at = x if stay else x + delta
         value, raw = f(at), f.gradient(at)
         slope = raw @ (basis.T @ basis) if within else raw
         size = ((raw if full else slope)**2).sum(1, keepdims=True)
-        step = sign * value[:, None] / np.maximum(size if squared else np.sqrt(size), 1e-30) * slope
+        step = grow * sign * value[:, None] / np.maximum(size if squared else np.sqrt(size), 1e-30) * slope
         holds = np.sign(f(x + delta)) == side
         holds = np.full(len(x), holds.all()) if together else holds if stop else np.full(len(x), True)
         delta = np.where(holds[:, None], delta + step, delta)
@@ -142,6 +144,11 @@ def _margin(f, x, basis, steps, overshoot, told=None, **how):
 def _no_overshoot(f, x, basis, steps, overshoot):
     delta = _deepfool(f, x, basis, steps, overshoot)
     return delta, np.linalg.norm(delta, axis=1), np.sign(f(x + delta)) != np.sign(f(x))
+
+
+def _each(f, x, basis, steps, overshoot, end=0.0):
+    """The overshoot in every step, and ``end`` of it at the end."""
+    return _told(f, x, _deepfool(f, x, basis, steps, overshoot, grow=1 + overshoot), end * overshoot)
 
 
 BY_OVERSHOOT = 9
@@ -193,7 +200,7 @@ MARGIN = formula(
          "the part of ∇f(x + δ) that lies in the span of the orthonormal rows of basis (S, D). At the end lengthen δ by the factor 1 + "
          "overshoot. → delta (N, D), its length margin (N,), also where no other class was found, and found (N,): whether x + δ, "
          "lengthened, is of another class. Tolerance 1e-3.",
-    library=subspace_margin, cases=_margin_cases, truth=_margin, outputs=("delta", "margin", "found"),
+    library=subspace_margin, cases=_margin_cases, truth=_margin, outputs=("delta", "margin", "found"), quiet=("x",),
     finite="Return the length of δ also where no other class was found, not infinity; found says which rows these are.",
     mistakes=[
         ("δ leaves the subspace: project the gradient, g = ∇f Bᵀ B, before you step.",
@@ -211,6 +218,8 @@ MARGIN = formula(
          lambda **v: _margin(**v, stop=False)),
         ("All rows stopped when the first had crossed: each row for itself.", lambda **v: _margin(**v, together=True)),
         ("The overshoot is missing: at the end, δ times 1 + overshoot.", _no_overshoot, 0.5),
+        ("The overshoot came in every step: only once, at the end, δ times 1 + overshoot.", _each, 0.5),
+        ("The overshoot came in every step: only once, at the end, δ times 1 + overshoot.", lambda **v: _each(**v, end=1.0), 0.5),
         ("The margin is the length of the δ that you return, overshoot included.",
          lambda **v: _margin(**v, told={"grown": False}), 0.75),
         ("found is asked of the δ that you return, overshoot included.", lambda **v: _margin(**v, told={"asked": 1.0}), 0.75),

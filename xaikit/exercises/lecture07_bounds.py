@@ -38,7 +38,7 @@ def _bound_cases(rng):
     made = []
     for n, d, levels, note in ((5, 7, 17, "five images of seven pixels"), (6, 3, 2, "black and white images"),
                                (1, 1, 5, "one image of one pixel"), (4, 9, 17, "small scales"),
-                               (3, 4, 9, "images that are all black or white")):
+                               (3, 4, 9, "images that are all black or white"), (4, 3, 6, "a decoder that is far off")):
         k = rng.integers(0, levels, (n, d))
         if note == "images that are all black or white":
             k = np.where(rng.random((n, d)) < 0.5, 0, levels - 1)
@@ -49,6 +49,9 @@ def _bound_cases(rng):
             k[0, 0], k[1, -1] = 0, levels - 1
         scale = rng.uniform(0.25, 0.6, d) if note == "small scales" else rng.uniform(0.6, 2.5, d)
         mean = k + rng.normal(size=(n, d)) * scale * 1.2
+        if "far off" in note:  # probabilities down to 2e-5, where float32 still has them
+            k = k.clip(max=levels - 2)
+            mean = k + scale * rng.uniform(10, 11, (n, d))
         entropy = rng.uniform(0.5, 3) if n == 3 else rng.uniform(1.5, 4) * d
         made.append({"k": k, "mean": mean, "scale": scale, "entropy": entropy, "levels": levels, "note": note})
     return made
@@ -111,6 +114,9 @@ _BOUND = formula(
         ("Multiplied by the scale: divide by it.",
          lambda k, mean, scale, entropy, levels: _bound(k, mean, 1 / scale, entropy, levels)
          if (_mass(k, mean, 1 / scale, levels) > 0).all() else np.nan),
+        *[("A small number was added to the probabilities, or they were cut off below: the bound is then better than it is.",
+           lambda k, mean, scale, entropy, levels, cut=cut, e=10.0**-n: entropy + np.log2(
+               cut(_mass(k, mean, scale, levels), e)).sum(1).mean()) for cut in (np.add, np.maximum) for n in range(2, 7)],
         ("One value for each image came back: average over the images.",
          lambda k, mean, scale, entropy, levels: entropy + _bits(k, mean, scale, levels).sum(1)),
     ],
@@ -147,6 +153,13 @@ def _noise_cases(rng):
     add(direction * norms, np.sqrt(7.0), 1.0, "caps that are reached one after the other")
     norms = np.sqrt([16.0, 1.40, 0.01, 1.05]) * rng.uniform(0.995, 1.005, 4)
     add(direction[:, :4] * norms, 2.0, 1.0, "caps that are reached in three rounds")
+    # five rounds, each of which lifts one more: its square is just above the share of the round before
+    squares, left, share = [1e-4], 6 - 1e-4, 1.0
+    for free in (5, 4, 3, 2):
+        squares.append(share + 0.02 * (left / free - share))
+        share, left = left / free, left - squares[-1]
+    norms = np.sqrt([*squares, 1.3])
+    add(direction[:, :6] * norms, np.sqrt(6.0), 1.0, "caps that are reached in five rounds")
     add(weights(2, 4) * 0.2, 9.0, 1.5, "a radius that is never used up")
     add(weights(1, 1), 0.7, 30, "one weight")
     return made
@@ -199,6 +212,8 @@ _NOISE = formula(
          lambda W, radius, cap: _fill(_squares(W), radius, cap, rounds=1), 0.7),
         ("The rest was shared out twice, and then more inputs reached the cap: repeat until none does.",
          lambda W, radius, cap: _fill(_squares(W), radius, cap, rounds=2), 0.8),
+        *[(f"The rest was shared out {k} times, and then more inputs reached the cap: repeat until none does.",
+           lambda W, radius, cap, k=k: _fill(_squares(W), radius, cap, rounds=k), 0.8) for k in (3, 4)],
         ("What is left is shared by the inputs that are still free, not by all I.",
          lambda W, radius, cap: _fill(_squares(W), radius, cap, share_of_all=True), 0.5),
         ("Those are the norms of the rows: σᵢ meets the column W[:, i], the sum over outputs is axis 0.",

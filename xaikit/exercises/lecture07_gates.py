@@ -38,6 +38,13 @@ def _gate_cases(rng):
     z[rng.random((60, 4)) < 0.3] = 0.0
     made.append({"z": z, "note": "pre-activations that are exactly 0: their gate is shut"})
     made.append({"z": np.abs(rng.normal(size=(20, 3))) + 0.1, "note": "all gates always open"})
+    # more gates than a float32 has bits; rows that differ in the first gate alone, and others in the last alone.  The
+    # gates next to these are shut, so that rounding takes the lone one away in whatever order a code is summed.
+    z = -np.abs(rng.normal(size=(54, 40))) - 0.1
+    z[:, 17:23] = np.repeat(rng.normal(size=(18, 6)), 3, axis=0)
+    z[:, 0] *= np.tile([1, -1, -1], 18)
+    z[:, -1] *= np.tile([-1, -1, 1], 18)
+    made.append({"z": z, "note": "forty gates, rows that differ in a single one"})
     return made
 
 
@@ -46,6 +53,12 @@ def _gates(z, gates=None, base=1.0):
     own = _states(gates)
     apart = sum(_states(column) for column in gates.T)
     return base * own, base * (apart - own)
+
+
+def _coded(z, back=False):
+    """Each row one number, Σ gate · 2^d, in float32, which holds 24 bits."""
+    powers = np.float32(2) ** np.arange(z.shape[1], dtype=np.float32)
+    return _gates(z)[0] + _gates(z)[1], _states(((z > 0) @ powers[:: -1 if back else 1])[:, None])
 
 
 def _one_sided(z):
@@ -63,7 +76,7 @@ EXERCISES = [
         difficulty=2,
         task="Write `gate_entropy(z)`: from pre-activations `z` (N, D) of a ReLU layer, return H(Σ) and "
         "TC(Σ) in bits. A "
-        "gate is open where z > 0; TC = Σ_d H(Σ_d) − H(Σ).",
+        "gate is open where z > 0; TC = Σ_d H(Σ_d) − H(Σ). There may be dozens of gates.",
         library=gate_entropy,
         cases=_gate_cases,
         outputs=("H(Σ)", "TC(Σ)"),
@@ -100,6 +113,16 @@ EXERCISES = [
             (
                 "The entropies of the single gates are added up, not averaged.",
                 lambda z: (_gates(z)[0], sum(_gates(z)) / z.shape[1] - _gates(z)[0]),
+            ),
+            (
+                "Rows became numbers that cannot tell them apart: float32 holds 24 gates, int32 31. Count rows, or use int64.",
+                lambda z: (_coded(z)[1], _coded(z)[0] - _coded(z)[1]),
+                0.7,
+            ),
+            (
+                "Rows became numbers that cannot tell them apart: float32 holds 24 gates, int32 31. Count rows, or use int64.",
+                lambda z: (_coded(z, True)[1], _coded(z, True)[0] - _coded(z, True)[1]),
+                0.7,
             ),
             (
                 "You used the pre-activations themselves: a gate only knows whether they are above 0.",

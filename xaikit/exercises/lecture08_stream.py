@@ -1,9 +1,12 @@
 """Lecture 08's exercise 8.2: a quantile in a stream."""
 
+import gc
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 
+from .core import Verdict
 from .formula import formula
 
 
@@ -24,11 +27,21 @@ def streaming_quantile(batches, q, bins):
     return torch.minimum(low + (first + 0.5) * width, high)
 
 
-class _Stream:
-    """Batches from one buffer that is written anew each time, as a reader of files does; run through as often as wanted."""
+class KeepsRows(MemoryError):
+    """What an answer holds grows with the rows that it has seen."""
 
-    def __init__(self, values, sizes):
-        self.values, self.sizes = values, sizes
+
+class _Stream:
+    """Batches from one buffer that is written anew each time, as a reader of files does; run through as often as wanted.
+
+    All of it comes ``times`` times.  A long stream looks at what is held when a quarter of it has passed, and at its
+    end: KeepsRows if that grew by more than half a byte for each value between.  (Counts do not grow at all, a sketch
+    with its logarithm; a copy in bytes grows by one for each.)
+    """
+
+    def __init__(self, values, sizes, times=1):
+        self.values, self.sizes = values, sizes.tolist() * times
+        self.times, self.kept, self.looks = times, False, 0
 
     def __len__(self):
         return len(self.sizes)
@@ -36,14 +49,64 @@ class _Stream:
     def __iter__(self):
         import torch
 
-        buffer = torch.empty(int(self.sizes.max()), self.values.shape[1])
-        for batch in self.values.split(self.sizes.tolist()):
+        buffer, last = torch.empty(max(self.sizes), self.values.shape[1]), len(self.sizes) - 1
+        look, parts = self.times > 1 and self.looks < 3, self.values.split(self.sizes[: len(self.sizes) // self.times])
+        self.looks, early, between = self.looks + look, 0, 0
+        for i in range(len(self.sizes)):
+            batch = parts[i % len(parts)]
+            if look and i == last // 4:
+                early, between = _held(), 0
+            between += batch.numel()
+            if look and i == last:
+                limit = early + between / 2
+                if _held() > limit and (gc.collect(), _held())[1] > limit:
+                    self.kept = True
+                    raise KeepsRows("what is kept grows with the rows")
             buffer[: len(batch)] = batch
             yield buffer[: len(batch)]
 
 
+def _held():
+    """Bytes in tensors that are alive, and what Python and numpy hold since ``tracemalloc.start``."""
+    import torch
+
+    there = gc.get_objects()
+    tensors = {kind for kind in set(map(type, there)) if issubclass(kind, torch.Tensor)}
+    found = [one for one in there if type(one) in tensors and one.device.type == "cpu" and one.layout == torch.strided]
+    stores = {s.data_ptr(): s.nbytes() for s in (one.untyped_storage() for one in found)}
+    return sum(stores.values()) + tracemalloc.get_traced_memory()[0]
+
+
 def _streamed(answer):
-    return lambda values, sizes, q, bins: answer(_Stream(values, sizes), q, bins)
+    def streams(values, sizes, q, bins, times):
+        stream, traced = _Stream(values, sizes, times), tracemalloc.is_tracing()
+        if times > 1 and not traced:
+            tracemalloc.start()
+        try:
+            value = answer(stream, q, bins)
+        finally:
+            if times > 1 and not traced:
+                tracemalloc.stop()
+        if stream.kept:  # and the error was caught
+            raise KeepsRows("what is kept grows with the rows")
+        return value
+
+    return streams
+
+
+def _judged(judge):
+    """``judge``, with an answer that keeps all rows told so: what it gives may be right."""
+
+    def told(case, observed):
+        if type(observed) is dict and observed.get("kind") == "error" and observed.get("error") == "KeepsRows":
+            return Verdict(
+                1 / 3,
+                "What you keep grows with the rows: a stream may be longer than the memory.",
+                "Go through the batches twice: for the smallest and largest values, then for the counts.",
+            )
+        return judge(case, observed)
+
+    return told
 
 
 def _stream_cases(rng):
@@ -62,6 +125,7 @@ def _stream_cases(rng):
             {
                 "values": values,
                 "sizes": sizes,
+                "times": 1,
                 "q": q,
                 "bins": bins,
                 "note": f"{note}; the batches differ, one unit is constant",
@@ -73,10 +137,15 @@ def _stream_cases(rng):
         {
             "values": values,
             "sizes": np.array([40, 1960]),
+            "times": 1,
             "q": 0.3,
             "bins": 2000,
             "note": "batches of other sizes, some values far out",
         }
+    )
+    values, sizes = rng.random((24_000, 4)) * [1, 20, 3, 5], np.full(8, 3000)
+    made.append(
+        {"values": values, "sizes": sizes, "times": 4, "q": 0.8, "bins": 100, "note": "a long stream, the same again and again"}
     )
     return made
 
@@ -118,7 +187,7 @@ def _told(wrong):
 
 EXERCISES = [
     replace(
-        formula(
+        _STREAM := formula(
             id="8.2",
             title="A quantile in a stream",
             points=3,
@@ -126,8 +195,8 @@ EXERCISES = [
             difficulty=3,
             task="streaming_quantile(batches, q, bins): the q-quantile of each unit over the rows of all batches (n, U), wrong by at most "
             "(largest − smallest value of the unit) / bins. `batches` may be run through more than once; a batch is overwritten when the next "
-            "one comes. Advice: keep counts, so that what you keep does not grow with the rows. → (U,)",
-            library=lambda values, sizes, q, bins: None,
+            "one comes. What you keep must not grow with the rows: keep counts. → (U,)",
+            library=lambda values, sizes, q, bins, times: None,
             cases=_stream_cases,
             use=_streamed,
             truth=None,
@@ -194,5 +263,6 @@ EXERCISES = [
             insight="A sketch with bins that grow where the values are needs only one way through.",
         ),
         library=streaming_quantile,
+        judge=_judged(_STREAM.judge),
     ),
 ]

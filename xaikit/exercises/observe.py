@@ -2,7 +2,8 @@
 
 Every observation is a flat dict with ``kind``: "array" (with ``value``, ``type``), "none", "error" (with
 ``error``, ``message``, ``line``), "other" (with ``type``, ``message``) or, from the caller, "missing",
-"timeout" and "died". ``changed`` names an input that the answer wrote into.
+"timeout" and "died". ``changed`` is the place of an input that the answer wrote into, ``switched`` of one whose
+requires_grad it left other than it was.
 """
 
 import numbers
@@ -24,6 +25,7 @@ def call(answer, *args, parts=0) -> dict:
     import torch
 
     before = [a.detach().clone() if isinstance(a, torch.Tensor) else None for a in args]
+    asked = [isinstance(a, torch.Tensor) and a.requires_grad for a in args]
     try:
         with torch.inference_mode(False), torch.enable_grad():
             value = answer(*args)
@@ -35,6 +37,8 @@ def call(answer, *args, parts=0) -> dict:
     for i, (a, b) in enumerate(zip(args, before, strict=True)):
         if b is not None and not _unchanged(a, b):
             observed["changed"] = i
+        if b is not None and a.requires_grad != asked[i]:
+            observed["switched"] = i
     return observed
 
 
