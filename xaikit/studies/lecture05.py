@@ -1,4 +1,5 @@
-"""Lecture 05's longer runs: a Gaussian kernel on more and more of MNIST; regularisers given more and more steps."""
+"""Lecture 05's longer runs: the six data sets of MNIST and CIFAR-10; a Gaussian kernel on more and more of MNIST;
+regularisers given more and more steps."""
 
 import json
 
@@ -37,7 +38,8 @@ BUDGETS, CROP = (200, 1000, 3000), (450, 2000, 6000)  # steps
 def budget(folder, progress):
     """Does a regulariser stop memorisation or delay it?  Random labels with more and more steps of SGD.
 
-    The random crop of section 3 with 450 to 6,000 steps, and section 11's regularisers with 200 to 3,000.  Columns: section,
+    The random crop of section 3 with 450 to 6,000 steps, and section 11's regularisers, adversarial training of five steps
+    too, with 200 to 3,000.  Columns: section,
     by, strength, seed, steps, memorised (training accuracy on random labels), validation (test accuracy on true ones).
     """
     import pandas as pd
@@ -45,12 +47,12 @@ def budget(folder, progress):
 
     from ..dynamics import regularised, resistance
 
-    tables = []
-    for steps in tqdm((*CROP, None), desc="budget", disable=not progress):
-        kept = folder / f"{steps or 'resistance'}.json"
+    tables, names = [], (*resistance.STRENGTHS, *resistance.SLOW)
+    for task in tqdm((*CROP, *names), desc="budget", disable=not progress):
+        kept = folder / f"{task}.json"
         if not kept.exists():
-            rows = cropped(regularised.runs(5, steps=steps, names=("random crop",))) if steps else (
-                resistance.trained(5, moments=BUDGETS).assign(section=11))
+            rows = cropped(regularised.runs(5, steps=task, names=("random crop",))) if task in CROP else (
+                resistance.trained(5, moments=BUDGETS, names=(task,)).assign(section=11))
             part = kept.with_suffix(".part")
             rows.to_json(part, double_precision=15)
             part.replace(kept)
@@ -95,3 +97,70 @@ def fitted(n, seed, sigma):
             "norm": (alpha * (K @ alpha)).sum().sqrt().item(), "iterations": iterations, "residual": residual,
             "train_error": ((K @ alpha).argmax(1) != y.argmax(1)).double().mean().item(),
             "seconds": time.perf_counter() - began}
+
+
+def larger(name, n=1000):
+    """Images of MNIST or CIFAR-10 at full size, to train on and to test on: x (n, D) flat, y, and as many of others.
+
+    OfflineError where they are not on the machine.  (Of CIFAR-10 both are from its training part.)"""
+    from .. import data
+
+    if name == "MNIST":
+        parts = data.mnist(n=n), data.mnist("test", n=n)
+        return tuple(t for part in parts for t in (part.images.flatten(1), part.labels))
+    found = data.cifar10(n=2 * n)
+    x, y = found.images.flatten(1), found.labels
+    return x[:n], y[:n], x[n:], y[n:]
+
+
+def wider(name):
+    """An MLP of two layers of 256 units for MNIST; for CIFAR-10 the small CNN of lecture 06."""
+    from torch import nn
+
+    from ..dynamics.memorization import mlp
+    from .lecture06 import network
+
+    return mlp(784, 256) if name == "MNIST" else nn.Sequential(nn.Unflatten(1, (3, 32, 32)), *network({}))
+
+
+@study("05", "scale", minutes=8)
+def scale(folder, progress):
+    """Section 1's six data sets, made of 1,000 images of MNIST (a wider MLP) and of CIFAR-10 (a CNN): steps until fitted.
+
+    Five networks each, until none errs on its training set, which is looked at every 20 steps.  Needs both (``XAIKIT_DATA``).
+    Columns: data, name, seed, steps (empty where 6,000 were not enough), train_error and test_error at the end.
+    """
+    import functools
+
+    import pandas as pd
+    import torch
+
+    from ..dynamics.memorization import SIX, corrupt, draw, error
+    from ..train import fit_many
+
+    rows = []
+    for which, optimizer, own in (("MNIST", "sgd", {"lr": 0.05, "momentum": 0.9}), ("CIFAR-10", "adam", {"lr": 2e-3})):
+        x, y, test, test_y = larger(which)
+        for name, (kind, p) in SIX.items():
+            @functools.cache
+            def spoiled(seed, kind=kind, p=p, x=x, y=y):
+                new, labels = corrupt(x, y, kind, p, seed)
+                return new - new.mean(0), labels, new.mean(0)
+
+            def measure(now, spoiled=spoiled):
+                xs, ys = (torch.stack(t) for t in list(zip(*(spoiled(s["seed"]) for s in now.settings), strict=True))[:2])
+                return {"train_error": error(now.forward(xs, shared=False), ys)}
+
+            now_error = {}
+            found = fit_many(lambda s, which=which: wider(which), lambda s, spoiled=spoiled: spoiled(s["seed"])[:2], [own], SEEDS,
+                             steps=6000, batch_size=50, optimizer=optimizer, every=20, folder=folder, progress=progress,
+                             measure=lambda now, measure=measure, seen=now_error: seen.update(measure(now)) or dict(seen),
+                             until=lambda now, seen=now_error: seen["train_error"] == 0)
+            fitted = found.first("train_error", lambda share: share == 0)
+            for k in SEEDS:
+                held = test[:, draw(1, test.shape[1], seed=k)[2][0]] if kind == "shuffled pixels" else test
+                with torch.no_grad():
+                    out = found.model(k)(held - spoiled(k)[2])
+                rows.append({"data": which, "name": name, "seed": k, "steps": fitted[k].item(),
+                             "train_error": found.measured["train_error"][-1, k].item(), "test_error": error(out, test_y).item()})
+    return pd.DataFrame(rows).replace({"steps": {float("inf"): None}})
