@@ -26,6 +26,7 @@ class Demo:
     make: Callable | None = field(default=None, repr=False)  # of a demo that plays: see xaikit.widgets.play
     preview: int = 0
     speed: object = None  # the Slider of its steps for each picture
+    ready: Callable | None = field(default=None, repr=False)  # what no move should wait for: done once, when it opens
     widget: Callable | None = field(default=None, repr=False)  # (alt=, **controls): another widget than explore
 
     def show(self):
@@ -34,6 +35,8 @@ class Demo:
         from ..widgets.play import play
 
         alt = self.alt or f"{self.title}. {self.caption}"
+        if self.ready:
+            self.ready()
         if self.widget:
             return self.widget(alt=alt, **self.controls)
         if self.make:

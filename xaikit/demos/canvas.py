@@ -23,6 +23,16 @@ def _font(size, bold):
     return ImageFont.truetype(str(folder / f"DejaVuSans{'-Bold' * bold}.ttf"), round(size * SCALE))
 
 
+@functools.lru_cache(2048)
+def _stamp(text, size, bold, anchor):
+    """A line of text as a mask, and where its corner lies from the anchor: most words stay from picture to picture."""
+    font = _font(size, bold)
+    left, top, right, bottom = font.getbbox(text, anchor=anchor)
+    mask = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
+    ImageDraw.Draw(mask).text((-left, -top), text, 255, font, anchor)
+    return mask, left, top
+
+
 class Canvas:
     """A white board of ``width`` × ``height`` page pixels; ``jpeg()`` gives the picture."""
 
@@ -41,7 +51,8 @@ class Canvas:
     def text(self, x, y, text, size=12, color=plot.INK, bold=False, anchor="la"):
         """Write at (x, y); ``anchor``: horizontal l, m, r and vertical a (top), m, s (base line)."""
         text = str(text).replace("-", "−") if _is_number(text) else str(text)
-        self.draw.text((x * SCALE, y * SCALE), text, color, _font(size, bold), anchor)
+        mask, left, top = _stamp(text, size, bold, anchor)
+        self.image.paste(ImageColor.getrgb(color), (round(x * SCALE) + left, round(y * SCALE) + top), mask)
 
     def measure(self, text, size=12, bold=False):
         """The width of a line of text in page pixels."""
@@ -93,7 +104,7 @@ class Canvas:
         self.line([(origin, y - 2), (origin, y + len(rows) * row_height + 2)], plot.MUTED, 0.5)
 
     def jpeg(self):
-        return plot.jpeg(np.asarray(self.image), quality=82)
+        return plot.jpeg(self.image, quality=82)
 
 
 class Chart:

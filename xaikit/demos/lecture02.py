@@ -1,6 +1,5 @@
 """Lecture 02's demos on the probe: the live demo, three ways through a ReLU, the three occlusion maps."""
 import functools
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +36,22 @@ def setting(picture):
         at = scene(picture)
         return Setting(at.model, at.x, at.classes, ("model.features.1", "model.features.4", "model.features.7",
                                                     "model.features.10", "model.features.12"), 5)
-    model, drawn = zoo.load("scenes-cnn"), _drawn()
+    drawn, n = _drawn(), _examples()[_SCENES[picture]]
+    return Setting(_net(), drawn.images[n:n + 1], drawn.classes, relus(_net()), 4)
+
+
+@functools.cache
+def _examples():
+    """{class: the first drawn scene of it that the network gets right}."""
+    drawn = _drawn()
     with torch.no_grad():
-        right = model(drawn.images).argmax(1) == drawn.labels
-    n = int((right & (drawn.labels == _SCENES[picture])).nonzero()[0])
-    return Setting(model, drawn.images[n:n + 1], drawn.classes, relus(model), 4)
+        right = _net()(drawn.images).argmax(1) == drawn.labels
+    return {c: int((right & (drawn.labels == c)).nonzero()[0]) for c in _SCENES.values()}
+
+
+@functools.cache
+def _net():
+    return zoo.load("scenes-cnn")
 
 
 @functools.cache
@@ -108,7 +118,7 @@ def _bars(board, x, y, at, chances, before):
 
 def three_ways(relu, layer, unit):
     """Section 5: the strongest patches of a unit, their projections by one rule, and where the signal is cut."""
-    model, name = zoo.load("scenes-cnn"), f"features.{layer}"
+    name = f"features.{layer}"
     top, projections, cuts = _projected(name, unit, relu)
     board, side = Canvas(900, 330), 76
     for r in range(len(top.patches)):
@@ -132,22 +142,21 @@ def three_ways(relu, layer, unit):
 @functools.cache
 def _tops():
     """{layer: every unit's strongest patches}: all layers at once, when the demo opens, so that no move waits for one."""
-    model = zoo.load("scenes-cnn")
-    return {layer: top_patches(model, layer, None, _drawn().images, fill=1.0) for layer in relus(model)}
+    return {layer: top_patches(_net(), layer, None, _drawn().images, fill=1.0) for layer in relus(_net())}
 
 
 @functools.lru_cache(256)
 def _projected(layer, unit, relu):
-    every, images = _tops()[layer], _drawn().images
-    top = replace(every, units=(unit,), **{n: getattr(every, n)[unit] for n in ("patches", "activations", "indices", "positions", "boxes")})
-    whole, cuts = features.probe_and_cuts(zoo.load("scenes-cnn"), layer, unit, images[top.indices], top.positions, relu)
+    top, images = _tops()[layer].of(unit), _drawn().images
+    whole, cuts = features.probe_and_cuts(_net(), layer, unit, images[top.indices], top.positions, relu)
     return top, features.cut_out(top, whole), cuts
 
 
 def occlusion(picture, size, stride):
     """Section 8: the paper's three maps for a grey square of a size that moves by a stride."""
     at = setting(picture)
-    found = features.occlusion_maps(at.model, at.x, at.layers[-1], size=size, stride=stride, grey=GREY)
+    # a few at a time: their maps then stay in the processor's cache
+    found = features.occlusion_maps(at.model, at.x, at.layers[-1], size=size, stride=stride, grey=GREY, batch_size=16)
     board, side = Canvas(900, 292), 196
     board.picture(_rgb(features.hide(at.x, found.tops[:1], found.lefts[:1], size, GREY)), 20, 44, side, side)
     board.text(20, 34, f"{len(found.tops)} × {len(found.lefts)} places", 11.5, bold=True, anchor="ls")
@@ -214,7 +223,7 @@ def demos():
              "Nine patches, their nine projections, and a bar for each ReLU with the share of the signal it cuts.", 900),
         Demo("02/occlusion", "02", "Occlusion: size and stride", occlusion,
              {"picture": Toggle({n: n for n in _SCENES}, "house with trees", "picture"),
-              "size": Slider(8, 32, 16, label="square, pixels"), "stride": Slider(8, 20, 8, label="stride, pixels")},
+              "size": Slider(8, 32, 16, label="square, pixels"), "stride": Slider(10, 20, 10, label="stride, pixels")},
              "A grey square visits every place. What happens to the strongest map, to the probability of the class, to the answer?",
              "A picture with a grey square at the corner, and three maps over its places: activity of the strongest unit, probability "
              "of the class, most likely class.", 900),

@@ -19,7 +19,9 @@ _PARTS = ("door", "left window", "roof", "random, on the house", "random, anywhe
 def through_training(layer, unit, stage):
     """Section 6: the three strongest patches of a unit at one of the kept epochs, their projections, and the layer's likeness to its end."""
     epoch, name = _AT[stage - 1], f"relu{_LAYERS.index(layer) + 1}"
-    top, down = features.top_projections(study.at_epoch(epoch), name, unit, _patches(), k=3)
+    net, tops = _trained(epoch)
+    top = tops[name].of(unit)
+    down = features.project(net, top, _patches())
     board, side = Canvas(900, 330), 120
     board.text(20, 30, f"unit {unit} of {layer} after {epoch} epoch{'s' * (epoch != 1)}: its strongest patches, and what they show", 11.5, bold=True, anchor="ls")
     for r in range(3):
@@ -38,6 +40,18 @@ def through_training(layer, unit, stage):
 @functools.cache
 def _patches():
     return study.crops("test", 20)[0]
+
+
+@functools.cache
+def _trained(epoch):
+    """The network after so many epochs, and {layer: every unit's strongest patches}; all epochs when the demo opens."""
+    net = study.at_epoch(epoch)
+    return net, {f"relu{k + 1}": features.top_patches(net, f"relu{k + 1}", None, _patches(), k=3, fill=1.0) for k in range(len(_LAYERS))}
+
+
+def _ready():
+    for epoch in _AT:
+        _trained(epoch)
 
 
 def sampled(first, unit, stride):
@@ -122,7 +136,8 @@ def demos():
              {"layer": Toggle({n: n for n in _LAYERS}, "conv2", "layer"), "unit": Slider(0, 15, 3, label="unit"),
               "stage": Slider(1, len(_AT), len(_AT), label="kept epoch, 1 … 9")},
              "The strongest patches of a unit, and their projections, from the random start to epoch 64.",
-             "Three patches and their projections at one epoch, beside curves of how much each layer correlates with its end.", 900),
+             "Three patches and their projections at one epoch, beside curves of how much each layer correlates with its end.", 900,
+             ready=_ready),
         Demo("02/stride", "02", "What a stride folds over", sampled,
              {"first": Toggle({n: n for n in study.FIRST}, next(iter(study.FIRST)), "first layer"), "unit": Slider(0, 15, 1, label="unit"),
               "stride": Slider(1, 10, 4, label="stride, pixels")},

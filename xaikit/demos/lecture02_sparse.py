@@ -6,10 +6,12 @@ import torch
 
 from .. import plot
 from ..features import adaptive, edges, photo_codes, sparse
+from ..features.shrink import table
 from ..widgets import Slider, Toggle
 from . import Demo
 from .canvas import Canvas, Chart, number
 
+PENALTIES = {"p = 1": 1.0, "p = 0.8": 0.8, "p = 0.5": 0.5}
 _STEPS, _START = 12, 10.0  # of the continuation: steps, and β at the start
 
 
@@ -19,9 +21,18 @@ def _pictures():
     return edges.crops(edges.photographs(), 8, 32, seed=77)
 
 
+@functools.cache
+def _ready():
+    """The pictures; and the look-up tables of the penalties, so that no move has to make one."""
+    for p in PENALTIES.values():
+        if p != 1:
+            table(p)
+    return _pictures()
+
+
 def price(lam, p, last, picture):
     """Section 1: the code of one cut-out by the continuation scheme, and its cost step by step."""
-    y, f = _pictures()[picture:picture + 1], photo_codes.photo_filters().filters
+    y, f = _ready()[picture:picture + 1], photo_codes.photo_filters().filters
     code = sparse.sparse_code(y, f, lam, p, "continuation", _STEPS, beta=_START * lam,
                               growth=max((last / _START) ** (1 / (_STEPS - 1)), 1.0001))
     board, side, limit = Canvas(900, 470), 200, plot.limit_of(y, 0.99)
@@ -122,7 +133,7 @@ def _grey(x, limit):
 def demos():
     return [
         Demo("02/price", "02", "The price of a stroke: λ, p and β", price,
-             {"lam": Slider(0.1, 3.0, 0.3, label="λ", log=True), "p": Toggle({"p = 1": 1.0, "p = 0.8": 0.8, "p = 0.5": 0.5}, label="penalty"),
+             {"lam": Slider(0.1, 3.0, 0.3, label="λ", log=True), "p": Toggle(PENALTIES, label="penalty"),
               "last": Slider(20.0, 3000.0, 700.0, label="last β / λ", log=True), "picture": Slider(0, 7, 0, label="picture")},
              "λ is the price of a misfit: where it is small, every stroke is dear, and few are left. A smaller p prefers few strong strokes to many weak ones. "
              "If β ends too low, x stays far from z and the picture pale.",

@@ -102,9 +102,9 @@ def probe_and_cuts(model, layer, unit, x, position=None, relu="deconvnet"):
         def back(R, z, y):
             out, on = rule(R, z, y), (y > 0).to(R)
             size, up, off = R.abs(), R.clamp_min(0), 1 - on
-            shares = torch.stack([up * on, (size - up) * on, up * off, (size - up) * off, size * (out == 0)])
+            shares = up * on, (size - up) * on, up * off, (size - up) * off, size * (out == 0)
             entry = found.setdefault(call.path or "(the network)", torch.zeros(5, dtype=R.dtype))
-            entry += shares.flatten(1).sum(1)
+            entry += torch.stack([share.sum() for share in shares])
             return out
         return back
 

@@ -144,8 +144,10 @@ def _gram(filters, size):
         return f @ f.mH
 
     def multiply(matrices, r, size):
-        seen = matrices @ torch.fft.rfft2(r, size).permute(2, 3, 1, 0)
-        return torch.fft.irfft2(seen.permute(3, 2, 0, 1), size)
+        seen = torch.fft.rfft2(r, size)
+        if seen.shape[1] == 1:  # a matrix of one number
+            return torch.fft.irfft2(matrices[..., 0, 0] * seen, size)
+        return torch.fft.irfft2((matrices @ seen.permute(2, 3, 1, 0)).permute(3, 2, 0, 1), size)
 
     padded = [n + k - 1 for n, k in zip(size, filters.shape[2:], strict=True)]  # wide enough that nothing comes round
     on_torus, on_plane, one = spectrum(size), spectrum(padded), torch.eye(filters.shape[1]).to(filters)

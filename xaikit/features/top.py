@@ -31,6 +31,11 @@ class Top:
     positions: Tensor
     boxes: Tensor
 
+    def of(self, unit):
+        """The `Top` of one of all units of a layer."""
+        found = (t[unit] for t in (self.patches, self.activations, self.indices, self.positions, self.boxes))
+        return Top(self.layer, (unit,), self.field, *found)
+
 
 def top_patches(model, layer, unit, images, k=9, batch_size=64, fill=0.0):
     """The k patches, each from another picture, to which ``unit`` of ``layer`` responds most: :class:`Top`.
