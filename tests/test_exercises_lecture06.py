@@ -177,6 +177,17 @@ def shaken(x, theta, u, delta, k, scale=True, read=lambda after, before: (after 
     return found if mean is None else found.mean(mean)
 
 
+def along_x(x, theta, u, delta, k, turn=torch.pi):
+    """The sum written out over x = 2z − 1: π in place of 2π is right, the phase cancels."""
+    waves = torch.exp(-1j * turn * k[:, None] * x)
+
+    def c(p):
+        w, b, v = (p[..., i, :, None] for i in range(3))
+        return ((v * (w * x + b).relu()).sum(-2)[..., None, :] * waves).sum(-1)
+
+    return (c(theta + delta * u / u.flatten(1).norm(dim=1)[:, None, None]) / c(theta)).real.mean(0)
+
+
 # ---- 6.5
 
 
@@ -200,7 +211,7 @@ def flower_with(f, z, L, goal, swell=0.5, turns=2 * PI, error=lambda e: (e**2).m
 
 
 RIGHT = {"6.1": [by_scipy, by_newton], "6.2": [looped, by_einsum], "6.3": [by_moments, by_projections],
-         "6.4": [one_by_one, by_vmap], "6.5": [flower_numpy, flower_library]}
+         "6.4": [one_by_one, by_vmap, along_x], "6.5": [flower_numpy, flower_library]}
 
 WRONG = [  # id, answer, how the hint begins
     ("6.1", by_line, ""),
@@ -255,6 +266,7 @@ WRONG = [  # id, answer, how the hint begins
      "δu is added as it is"),
     ("6.4", lambda x, t, u, d, k: shaken(x, t, u, d, k - 1), "rfft begins"),
     ("6.4", lambda x, t, u, d, k: shaken(x, t, u[:1], d, k), ""),
+    ("6.4", lambda x, t, u, d, k: along_x(x, t, u, d, k, 2 * torch.pi), "That is frequency 2k"),
     ("6.5", lambda *a: flower_with(*a, swell=1.0), "The radius swings"),
     ("6.5", lambda *a: flower_with(*a, turns=1.0), "2π is missing"),
     ("6.5", lambda *a: flower_with(*a, flip=True), "First cos"),
@@ -279,6 +291,42 @@ def test_wrong_answers_fail_with_their_hint(name, answer, hint):
     assert score == 0 and verdict.hint.startswith(hint), (verdict.message, verdict.hint)
     for seed in range(1, 4):
         assert evaluate(get(name), answer, seed)[0] < get(name).points, seed
+
+
+def bisected(k, power, low=0.0, high=5.0, least=0.0):
+    log_k = k.log() - k.log().mean()
+    for _ in range(40):
+        alpha = (low + high) / 2
+        trend = ((2 * alpha * log_k).exp() * power * log_k).sum()
+        if abs(trend) < least:
+            return alpha
+        low, high = (low, alpha) if trend > 0 else (alpha, high)
+    return alpha
+
+
+def masked(outputs, k, A, steps, level):
+    """The frequencies by a mask, which forgets their order."""
+    share = 2 * torch.fft.rfft(outputs, dim=1).abs() / outputs.shape[1]
+    share = share[:, torch.isin(torch.arange(share.shape[1]), k)] / A
+    return share, torch.where((share >= level).any(0), steps[(share >= level).int().argmax(0)], steps[-1] + 1)
+
+
+CUT = "T may be above 1: a wave can grow."
+
+
+@pytest.mark.parametrize("seed", [0, 3, 11])
+@pytest.mark.parametrize("name, answer, hint", [
+    ("6.1", lambda k, P: bisected(k, P, high=4.0), "The sum is not 0 there."),
+    ("6.1", lambda k, P: bisected(k, P, low=0.2), "The sum is not 0 there."),
+    ("6.1", lambda k, P: bisected(k, P, least=1e-6), "The sum is not 0 there."),
+    ("6.3", masked, "The frequencies came in rising order"),
+    ("6.4", lambda *a: get("6.4").library(*a).clamp(max=1), CUT),
+    ("6.4", lambda *a: get("6.4").library(*a).clamp(-1, 1), CUT),
+], ids=str)
+def test_near_misses_fail_on_every_seed(name, answer, hint, seed):
+    score, verdict, _ = evaluate(get(name), answer, seed)
+    assert score == 0 and verdict.hint.startswith(hint), verdict
+    assert evaluate(get("6.1"), bisected, seed)[0] == 2
 
 
 @pytest.mark.parametrize("name, written", [("6.2", 2), ("6.3", 0), ("6.4", 2), ("6.5", 1)])

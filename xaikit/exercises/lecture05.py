@@ -185,7 +185,7 @@ def _fit_cases(rng):
 
 
 _FIT = formula(
-    id="5.2", title="The 2n + d construction", points=3, minutes=15, difficulty=3,
+    id="5.2", title="The 2n + d construction", points=3, minutes=10, difficulty=2,
     task="fit_any(x, y, a): with z = a·x in ascending order z₁ < … < z_n: knots b₁ = z₁ − 1 and b_i = (z_{i−1} + z_i) / 2, and the "
          "weights w for which Σ_j w_j max(z_i − b_j, 0) is the label of the example whose projection is z_i. x (n, d), y (n,), a (d,) "
          "→ b (n,), w (n,), both in ascending order of the knots.",
@@ -211,8 +211,9 @@ _FIT = formula(
          lambda x, y, a: _fit(x, y, a, knots=lambda z: np.concatenate([z[:1], (z[1:] + z[:-1]) / 2]))),
     ],
     hints=("z, order = (x @ a).sort() gives the projections in ascending order, and which example each belongs to.",
-           "b = torch.cat([z[:1] − 1, (z[1:] + z[:-1]) / 2]); A = (z[:, None] − b).clamp(min=0) is lower triangular with a positive diagonal.",
-           "w = torch.linalg.solve(A, y[order]), or solve_triangular(A, y[order][:, None], upper=False)[:, 0]."),
+           "Place the knots, then write the matrix A: row i the example, column j the unit. What stands on the right of A w = …? Not y as "
+           "it came: row i is the example with the i-th smallest projection.",
+           "b = torch.cat([z[:1] − 1, (z[1:] + z[:-1]) / 2]); A = (z[:, None] − b).clamp(min=0); w = torch.linalg.solve(A, y[order])."),
     insight="d numbers in a, n in b, n in w: with one unit per example, a network of two layers is a table with n entries.")
 
 

@@ -31,10 +31,11 @@ def on_flower(f, z, L, goal):
 # ---- the same in numpy, with a place for each mistake
 
 
-def _transfer(x, theta, u, delta, k, unit="whole", measure="ratio", part=slice(None), relative=False, offset=0):
+def _transfer(x, theta, u, delta, k, unit="whole", measure="ratio", part=slice(None), relative=False, offset=0,
+              stretch=1):
     def coefficients(p):
         w, b, v = (p[..., i, :, None] for i in range(3))
-        return np.fft.rfft((v * np.maximum(w * x + b, 0)).sum(-2))[..., k + offset]
+        return np.fft.rfft((v * np.maximum(w * x + b, 0)).sum(-2))[..., stretch * k + offset]
 
     if unit == "whole":
         u = u / np.sqrt((u**2).sum((1, 2), keepdims=True))
@@ -84,7 +85,8 @@ EXERCISES = [
         id="6.4", title="Shaking the weights", points=2, minutes=12, difficulty=2,
         task="f(x) = Σ_h v_h ReLU(w_h x + b_h), with θ = (w, b, v) as the rows of `theta` (3, H). Write `transfer(x, theta, u, "
              "delta, k)`: the mean, over the directions `u` (M, 3, H), each scaled to length 1, of Re(c_δ(k) / c(k)), where c_δ "
-             "are the coefficients of f with θ + δu, a signed number. `x` (N,), `k` (K,) → (K,).",
+             "are the coefficients of f with θ + δu, a signed number. `x` (N,) is 2z − 1 on the grid z = n/N; `k` (K,) counts periods "
+             "in z → (K,).",
         library=transfer, cases=_transfer_cases, truth=lambda **c: _transfer(**c).mean(0), axes="(K,)",
         mistakes=[
             ("A direction has length 1: divide each u[m] by the root of the sum of all its squares.",
@@ -110,6 +112,8 @@ EXERCISES = [
             ("All parameters move, biases and output weights too.", lambda **c: _transfer(**c, part=slice(0, 1)).mean(0)),
             ("δu is added as it is, not in proportion to each weight.", lambda **c: _transfer(**c, relative=True).mean(0)),
             ("rfft begins with frequency 0: frequency k stands at place k.", lambda **c: _transfer(**c, offset=-1).mean(0)),
+            ("That is frequency 2k: k counts periods in z, and x = 2z − 1 runs twice as far. Use exp(−2πik z), or rfft.",
+             lambda **c: _transfer(**c, stretch=2).mean(0)),
         ],
         hints=("u / u.flatten(1).norm(dim=1)[:, None, None] has directions of length 1.",
                "Write a helper that takes parameters (…, 3, H) and returns rfft of the outputs at k: then one call serves θ "
@@ -119,7 +123,7 @@ EXERCISES = [
         insight="Re(c_δ / c) is the regression of the new wave on the old one: noise of any phase averages out, which |c_δ| "
                 "never does."),
     formula(
-        id="6.5", title="A flower and the error on it", points=2, minutes=10, difficulty=2,
+        id="6.5", title="A flower and the error on it", points=2, minutes=5, difficulty=1,
         task="Write `on_flower(f, z, L, goal)`: the points γ_L(z) = (1 + ½ sin 2πLz) (cos 2πz, sin 2πz), (N, 2), and the mean "
              "over z of (f(γ_L(z)) − goal)². `f` takes (N, 2) and returns (N,); `z`, `goal` (N,).",
         library=on_flower, cases=_flower_cases, outputs=("points", "error"),
