@@ -17,7 +17,7 @@ def fit_any(x, y, a, gap=0.5):
     """Knots b (n,) and weights w (n,) with Σ_j w_j max(a·x_i − b_j, 0) = y_i for every example; a is (d,).
 
     With z = a·x sorted, b_1 < z_1 < b_2 < z_2 < …: each knot stands ``gap`` of the way down from its z to the z
-    before (1 below z_1 · gap), so that the matrix max(z_i − b_j, 0) is lower triangular with a positive diagonal
+    before (the first one ``gap`` below z_1), so that the matrix max(z_i − b_j, 0) is lower triangular with a positive diagonal
     (Zhang et al., lemma 1).  ``gap`` in (0, 1).  ValueError where two examples have one projection.
     """
     if len(x) == 0 or x.dim() != 2 or y.shape != x.shape[:1]:

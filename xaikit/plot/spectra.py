@@ -29,11 +29,15 @@ def field(values, x, y, ax=None, xlabel="", ylabel="", title=None, label="", lim
 
 
 @styled
-def bands(lines, ax=None, xlabel="", ylabel="", title=None, log="", legend=True):
-    """Draw named lines with their intervals as shades: {name: (x, middle, low, high)}; ``log`` as in ``curves``."""
+def bands(lines, ax=None, xlabel="", ylabel="", title=None, log="", legend=True, among=None):
+    """Draw named lines with their intervals as shades: {name: (x, middle, low, high)}; ``log`` as in ``curves``.
+
+    ``among``: all names, of which these lines are some; a name then has one colour and dash in several figures.
+    """
     ax = ax or subplots(size=(5.6, 3.4))[1]
     for i, (name, line) in enumerate(dict(lines).items()):
         x, middle, low, high = map(array, line)
+        i = i if among is None else list(among).index(name)
         color = COLORS[i % len(COLORS)]
         ax.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
         ax.plot(x, middle, label=name, color=color, ls=DASHES[i % len(DASHES)])
