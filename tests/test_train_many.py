@@ -1,4 +1,5 @@
 """fit_many: the same numbers as training each network alone, whatever differs between them."""
+import copy
 import os
 import time
 import warnings
@@ -12,6 +13,7 @@ from torch import nn
 
 from xaikit import train
 from xaikit.train.many import batches, build
+from xaikit.train.stack import Stack
 from xaikit.train.sweep import turn
 
 G = torch.Generator().manual_seed(0)
@@ -182,6 +184,31 @@ def test_a_network_that_diverges_stops_and_the_others_go_on():
     assert got.diverged.tolist()[0] == got.diverged.tolist()[2] == -1 and got.diverged[1] >= 0
     assert got.measured["accuracy"][-1].isnan().tolist() == [False, True, False]
     assert torch.allclose(got.model(0)(X), alone(explode, (X, Y), {"seed": 0}, 20, 8)(X), atol=1e-4)
+
+
+def test_a_plain_chain_is_what_vmap_gives_and_nothing_else_is_taken_for_one():
+    """Layers in turn in place of ``vmap``: only where no layer is shared, hooked, or of another kind."""
+    act, shared = nn.Tanh(), nn.Linear(5, 5)
+    hooked = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
+    hooked[0].register_forward_hook(lambda module, inputs, out: 2 * out)
+    cases = {"chain": (nn.Sequential(nn.Linear(5, 7), act, nn.Linear(7, 5), act, nn.GELU()), True),
+             "shared": (nn.Sequential(shared, nn.ReLU(), shared), False), "hooked": (hooked, False),
+             "no bias": (nn.Sequential(nn.Linear(5, 5, bias=False)), False), "norm": (nn.Sequential(nn.BatchNorm1d(5)), False)}
+    x = torch.randn(3, 6, 5, generator=G, dtype=torch.float64)
+    for name, (model, chain) in cases.items():
+        stack = Stack([model.double(), *(copy.deepcopy(model) for _ in range(2))])
+        got, _ = stack.together(stack.parameters, dict(stack.buffers), x)
+        assert stack.chain is chain, name
+        assert torch.allclose(got, torch.stack([model(part) for part in x]), atol=1e-12), name
+
+
+def test_a_label_that_does_not_count_and_losses_of_other_kinds():
+    y = torch.where(torch.arange(60) % 7 == 0, -100, Y)
+    assert torch.allclose(train.fit_many(mlp, (X, y), steps=40, batch_size=8, progress=False).model(0)(X),
+                          alone(mlp, (X, y), {"seed": 0}, 40, 8)(X), atol=1e-4)
+    soft = F.one_hot(Y, 2).double() * 0.8 + 0.1
+    assert torch.allclose(train.fit_many(mlp, (X, soft), steps=40, batch_size=8, progress=False).model(0)(X),
+                          alone(mlp, (X, soft), {"seed": 0}, 40, 8)(X), atol=1e-4)
 
 
 class Branching(nn.Module):

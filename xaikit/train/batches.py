@@ -36,10 +36,16 @@ class Data:
             x, y = self.x[self.which_x], self.y[self.which_y]
         else:
             rows = torch.stack([next(order) for order in self.orders])
-            x, y = self.x[self.which_x[:, None], rows], self.y[self.which_y[:, None], rows]
+            x, y = _drawn(self.x, self.which_x, rows), _drawn(self.y, self.which_y, rows)
         if self.sigma is not None:
             x = x + self.sigma * torch.stack([torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self.noise])
         return x, y
+
+
+def _drawn(kept, which, rows):
+    """kept[which[e], rows[e, b]], (E, B, …); whole rows are copied, which indexing by two tensors does one by one."""
+    at = (which[:, None] * kept.shape[1] + rows).flatten()
+    return kept.flatten(0, 1).index_select(0, at).unflatten(0, rows.shape)
 
 
 def _unique(tensors):

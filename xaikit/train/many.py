@@ -1,8 +1,8 @@
 """Train many small networks at once: one vectorised pass serves every seed, setting, label set and width.
 
 Each network trains as it would alone: its own initial weights, its own order of the data, its own step sizes; the
-losses are summed, so that no network sees another.  What a loop would do in E passes is here one
-(``vmap(grad(functional_call))``: Horace He, Richard Zou 2021, *functorch*).
+losses are summed, so that no network sees another.  What a loop would do in E passes is here one: the gradient of
+the sum of ``vmap(functional_call)`` (Horace He, Richard Zou 2021, *functorch*).
 """
 import itertools
 import math
@@ -128,14 +128,7 @@ def train_stack(plan, settings, models, vectorised=True, tick=lambda: None):
     if not data.x.is_floating_point() and any(s.get("noise", 0) for s in settings):
         raise ValueError("noise on inputs that are whole numbers")
     hyper = {k: torch.tensor([float(s.get(k, v)) for s in settings], dtype=torch.float64) for k, v in _OWN.items()}
-    update = _Update(plan.optimizer, stack, hyper)
-
-    def one(parameters, buffers, x, y):
-        value = plan.loss(stack.one(parameters, buffers, x), y)
-        return value, (value.detach(), buffers)
-
-    gradient = torch.func.grad(one, has_aux=True)
-    every = torch.func.vmap(gradient, randomness="different") if vectorised else _looped(gradient)
+    update, losses_of = _Update(plan.optimizer, stack, hyper), _losses(plan, stack, data, vectorised)
     found, at, losses = {}, [], torch.full((count,), torch.nan)
     diverged = torch.full((count,), -1)
     with torch.random.fork_rng(devices=[]):
@@ -146,15 +139,47 @@ def train_stack(plan, settings, models, vectorised=True, tick=lambda: None):
                 at.append(step)
                 if done or step == plan.steps or (diverged >= 0).all():
                     break
-            torch.manual_seed(1_000_003 * settings[0]["seed"] + step)  # dropout
+            # for dropout; torch.manual_seed would also look for devices, which takes longer than a small network's step
+            torch.default_generator.manual_seed(1_000_003 * settings[0]["seed"] + step)
             stack.template.train()
-            grads, (losses, stack.buffers) = every(stack.parameters, stack.buffers, *data.batch())
+            losses, grads = _gradients(losses_of, stack, *data.batch())
             bad = ~losses.isfinite()
             diverged[bad & (diverged < 0)] = step
             factor = plan.schedule((step + 0.5) / plan.steps) if plan.schedule else 1.0
             update(grads, factor, diverged < 0)
             tick()
     return stack, at, {k: torch.stack(v) for k, v in found.items()}, diverged
+
+
+def _losses(plan, stack, data, vectorised):
+    """f(parameters, buffers, x (E, B, …), y (E, B, …)) → (losses (E,) with a graph, the buffers afterwards)."""
+    def one(parameters, buffers, x, y):
+        return plan.loss(stack.one(parameters, buffers, x), y), buffers
+
+    def at_once(parameters, buffers, x, y):
+        out, buffers = stack.together(parameters, buffers, x)
+        if plan.loss is F.cross_entropy and classes:  # as vmap gives it, in half the time
+            each = F.cross_entropy(out.flatten(0, 1), y.flatten(0, 1), reduction="none")
+            return each.view(len(x), -1).mean(1), buffers
+        return torch.func.vmap(plan.loss, randomness="different")(out, y), buffers
+
+    def in_turn(parameters, buffers, x, y):
+        parts = [one({k: v[e] for k, v in parameters.items()}, {k: v[e].clone() for k, v in buffers.items()}, x[e], y[e])
+                 for e in range(len(x))]
+        return torch.utils._pytree.tree_map(lambda *leaves: torch.stack(leaves), *parts)
+
+    classes = not data.y.is_floating_point() and bool((data.y >= 0).all())  # a label of −100 would count for nothing
+    return at_once if vectorised else in_turn
+
+
+def _gradients(losses_of, stack, x, y):
+    """The losses (E,) and name → gradient; no network's loss depends on another, so that those of the sum are theirs."""
+    leaves = {name: p.detach().requires_grad_() for name, p in stack.parameters.items()}
+    with torch.enable_grad():
+        losses, buffers = losses_of(leaves, stack.buffers, x, y)
+        grads = torch.autograd.grad(losses.sum(), tuple(leaves.values()), materialize_grads=True)
+    stack.buffers = {name: b.detach() for name, b in buffers.items()}
+    return losses.detach(), {name: g.contiguous() for name, g in zip(leaves, grads, strict=True)}  # as fused updates need it
 
 
 def _record(plan, now, found, diverged):
@@ -168,17 +193,6 @@ def _record(plan, now, found, diverged):
         gone = (diverged >= 0).view(-1, *[1] * (value.dim() - 1))
         found.setdefault(name, []).append(torch.where(gone, torch.nan, value))
     return plan.until is not None and bool((torch.as_tensor(plan.until(now)) | (diverged >= 0)).all())
-
-
-def _looped(gradient):
-    """``gradient`` for one network after the other, with the result of the vectorised form."""
-    def every(parameters, buffers, x, y):
-        parts = []
-        for e in range(len(x)):
-            own = {k: v[e].clone() for k, v in buffers.items()}
-            parts.append(gradient({k: v[e] for k, v in parameters.items()}, own, x[e], y[e]))
-        return torch.utils._pytree.tree_map(lambda *leaves: torch.stack(leaves), *parts)
-    return every
 
 
 class _Update:
@@ -215,11 +229,9 @@ def vectorises(plan, settings, models):
     """True, or False with a warning that names the layer because of which a loop is needed."""
     try:
         stack, data = Stack(models[:2]), Data(plan, settings[:2])
-        x, y = (part[:, :2] for part in data.batch())
         stack.template.train()
         with torch.random.fork_rng(devices=[]):
-            torch.func.vmap(torch.func.grad(lambda p, b, x, y: plan.loss(stack.one(p, b, x), y)),
-                            randomness="different")(stack.parameters, dict(stack.buffers), x, y)
+            _gradients(_losses(plan, stack, data, True), stack, *(part[:, :2] for part in data.batch()))
     except RuntimeError as error:
         if "vmap" not in str(error) and "functorch" not in str(error):
             raise

@@ -8,7 +8,10 @@ but tried, by comparing the padded network with the original on a few inputs.
 import copy
 
 import torch
+from torch import nn
 from torch.func import functional_call, vmap
+
+ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
 
 
 class Stack:
@@ -23,6 +26,10 @@ class Stack:
                            for name, _ in models[0].named_parameters()}
         self.buffers = {name: self._pad(name, [m.get_buffer(name) for m in models])
                         for name, _ in models[0].named_buffers()}
+        layers = getattr(self.template, "_modules", {})
+        self.chain = type(self.template) is nn.Sequential and all(
+            type(m) in (nn.Linear, *ELEMENTWISE) and not (m._forward_hooks or m._forward_pre_hooks) for m in layers.values()
+        ) and set(self.parameters) == {f"{k}.{p}" for k, m in layers.items() if type(m) is nn.Linear for p in ("weight", "bias")}
 
     def __len__(self):
         return len(self.shapes)
@@ -44,6 +51,20 @@ class Stack:
     def one(self, parameters, buffers, x):
         """The output of a single network of the stack, for ``vmap``: no leading axis anywhere."""
         return functional_call(self.template, (parameters, buffers), (x,))
+
+    def together(self, parameters, buffers, x):
+        """Outputs (E, B, …) in the template's mode, each network on its own x (E, B, …), and the buffers afterwards.
+
+        What ``vmap`` of ``one`` gives; a plain chain of linear and elementwise layers needs no ``vmap``, whose interpreter
+        takes longer than the products of matrices as small as these.
+        """
+        if self.chain and x.dim() == 3:
+            h = x.mT  # (E, units, B): the gradient of a weight (E, out, in) then lies in memory as the weight does
+            for name, layer in self.template._modules.items():
+                h = torch.baddbmm(parameters[f"{name}.bias"][:, :, None], parameters[f"{name}.weight"], h) \
+                    if type(layer) is nn.Linear else layer(h)
+            return h.mT, buffers
+        return vmap(lambda p, b, x: (self.one(p, b, x), b), randomness="different")(parameters, buffers, x)
 
     def forward(self, x, parameters=None, buffers=None, shared=True, batch_size=1024):
         """All networks' outputs in eval mode, (E, N, …), without a graph; x (N, …), or (E, N, …) if not ``shared``."""
