@@ -80,9 +80,47 @@ def gate_codes(kind):
     return answer
 
 
+def binned(h, y, bins, low, high, whole=torch.floor, kind=torch.int64, named=False):
+    """7.2 with bins by ``whole``, held in numbers of ``kind``; ``named``: rows told apart by their digits in a row."""
+    t = whole((h - low) / (high - low) * bins).clamp(0, bins - 1).to(kind).long()
+    if named:
+        t = torch.tensor(np.unique(["".join(map(str, row)) for row in t.tolist()], return_inverse=True)[1])[:, None]
+
+    def entropy(rows):
+        p = torch.unique(rows, dim=0, return_counts=True)[1].double() / len(rows)
+        return -(p * p.log2()).sum()
+
+    return entropy(t), entropy(t) + entropy(y[:, None]) - entropy(torch.cat([t, y[:, None]], 1))
+
+
+def padded(p, eps, put=torch.add):
+    """Entropy with a small number added to p, or put in place of 0."""
+    return -(p * (p + eps).log2()).sum() if put is torch.add else -(p.clamp(min=eps) * p.clamp(min=eps).log2()).sum()
+
+
+def table(joint, h):
+    return h(joint.sum(1)), h(joint.sum(1)) + h(joint.sum(0)) - h(joint)
+
+
+def chain(p, h):
+    y, z = p.sum((0, 2)), p.sum((0, 1))
+    return (h(y) - h(p.sum(2))) - (h(z) - h(p.sum(1))), h(p.sum(2)) + h(p.sum(0)) - h(p) - h(y)
+
+
+def bound(k, mean, scale, entropy, levels, held=lambda q: q):
+    above = torch.where(k == levels - 1, 1.0, torch.sigmoid((k + 0.5 - mean) / scale))
+    below = torch.where(k == 0, 0.0, torch.sigmoid((k - 0.5 - mean) / scale))
+    return entropy + torch.log2(held(above - below)).sum(1).mean()
+
+
+SMALL = "A small number was added"
+CODES = "Different rows of bins got the same"
 RIGHT = [
     ("7.1", by_columns_that_occur),
     ("7.2", coded(torch.int64)),
+    ("7.2", binned),
+    ("7.1", lambda joint: table(joint, lambda p: padded(p, 1e-9))),
+    ("7.4", bound),
     ("7.3", lambda p: leaked_by_y(p, lambda w: w > 0)),
     ("7.5", noise(9)),
     ("7.6", gate_codes(torch.int64)),
@@ -93,8 +131,21 @@ WRONG = [  # id, answer, the hint's beginning, points
     ("7.1", lambda joint: library("7.1")(joint)[::-1], "The two are swapped", 0),
     ("7.2", coded(torch.float32), "Different rows of bins got the same code", 0),
     ("7.2", coded(torch.float64), "", 0),
-    ("7.2", coded(torch.int32), "", 0),
-    ("7.2", coded(torch.int64, base=32), "", 0),
+    ("7.2", coded(torch.int32), CODES, 0),
+    *[("7.2", coded(torch.int64, base=base), CODES, 0) for base in (10, 31, 32)],
+    ("7.2", lambda *a: binned(*a, named=True), CODES + " name", 0),
+    ("7.2", lambda *a: binned(*a, kind=torch.uint8), "Bin numbers above 127", 0),
+    ("7.2", lambda *a: binned(*a, kind=torch.int8), "Bin numbers above 127", 0),
+    ("7.2", lambda *a: binned(*a, whole=lambda v: v.ceil() - 1), "A value just on an edge", 0),
+    *[("7.1", lambda joint, e=e: table(joint, lambda p: padded(p, e)), SMALL, 0) for e in (1e-4, 1e-5)],
+    ("7.1", lambda joint: table(joint, lambda p: padded(p, 1e-6, "put")), SMALL, 0),
+    ("7.1", lambda joint: table(joint, lambda p: h(p * (p > 1e-4))), "", 0),
+    ("7.3", lambda p: chain(p, lambda p: padded(p, 1e-5)), SMALL, 0),
+    ("7.3", lambda p: chain(p, lambda p: padded(p, 1e-6, "put")), SMALL, 0),
+    ("7.4", lambda *a: bound(*a, held=lambda q: q.clamp(min=1e-2)), SMALL, 0),
+    ("7.4", lambda *a: bound(*a, held=lambda q: q.clamp(min=1e-4)), SMALL, 0),
+    ("7.4", lambda *a: bound(*a, held=lambda q: q + 1e-4), SMALL, 0),
+    ("7.4", lambda *a: bound(*a, held=lambda q: q + 1e-6), "", 0),
     ("7.2", coded(torch.int64, dense=True), "", 0),
     ("7.3", leaked_by_y, "Is something divided", 0),
     ("7.3", clamped, "Without a chain", 0),

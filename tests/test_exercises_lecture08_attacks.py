@@ -145,6 +145,35 @@ def with_a_third_of_the_bins(batches, q, bins):
     return get("8.2").library(batches, q, bins // 3)
 
 
+def hooks_skipped(model, layer, units, x):
+    """Another module in the layer's place, which calls the layer's forward and so none of its hooks."""
+    parent, name = model.get_submodule(layer.rpartition(".")[0]), layer.rpartition(".")[2]
+    module = getattr(parent, name)
+
+    class Dark(torch.nn.Module):
+        def forward(self, x):
+            return off(module.forward(x), units)
+
+    setattr(parent, name, Dark())
+    try:
+        return model(x)
+    finally:
+        setattr(parent, name, module)
+
+
+def in_eval_meanwhile(model, *rest):
+    mode = model.training
+    model.eval()
+    try:
+        return hooked(model, *rest)
+    finally:
+        model.train(mode)
+
+
+def counted(kind):
+    return lambda a, m, t: ((a > t) & m).sum(dtype=kind) / ((a > t) | m).sum(dtype=kind).clamp(min=1)
+
+
 RIGHT = [
     ("8.1", lambda a, m, t: Fraction(int(((a > t) & m).sum()), max(1, int(((a > t) | m).sum())))),
     ("8.3", hooked),
@@ -158,7 +187,12 @@ WRONG = [
     ("8.1", lambda a, m, t: share(a > t, m > t), "only the maps are compared"),
     ("8.1", lambda a, m, t: share(a > t, m >= t), ""),
     ("8.1", lambda a, m, t: share((a > t)[m.any(2).any(1)], m[m.any(2).any(1)]), "without the concept"),
+    ("8.1", counted(torch.uint8), "More pixels than a byte holds"),
+    ("8.1", counted(torch.int8), "More pixels than a byte holds"),
+    ("8.1", lambda a, m, t: ((a > t) & m).sum() / (((a > t) | m).sum() + 0.1), "nothing is added to the union"),
     ("8.2", sampled, ""),
+    ("8.3", hooks_skipped, "did not work during the call"),
+    ("8.3", in_eval_meanwhile, "in another mode"),
     ("8.3", weights_restored, "weights are 0"),
     ("8.3", weights_restored_without_finally, "weights are 0"),
     ("8.3", module_around, "module around"),
