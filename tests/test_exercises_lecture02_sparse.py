@@ -120,7 +120,20 @@ def only_square_filters(p, y, filters, switches):
     return adjoint_laid_out(p, y, filters, switches, width=y.shape[2] + h - filters.shape[2])
 
 
+def maps_filled(least):
+    def answer(p, y, filters, switches):
+        k, h, w = filters.shape
+        shape = (len(y), k, y.shape[1] + h - 1, y.shape[2] + w - 1)
+        z = torch.full((len(p), k * shape[2] * shape[3]), least).scatter(1, switches, p).reshape(shape)
+        back, _, right = adjoint_by_autograd(p, y, filters, switches)
+        return back, (F.conv2d(z, filters.flip(1, 2)[None])[:, 0] * y).sum((1, 2)), right
+    return answer
+
+
 WRONG = [
+    ("2.2", lambda p, s, size: torch.full((len(p), size), 1e-4).scatter(1, s, p), "Where no switch points there stand", 0),
+    ("2.2", lambda p, s, size: torch.full((len(p), size), 1e-5).scatter(1, s, p), "Where no switch points there stand", 0),
+    ("2.3", maps_filled(1e-4), "R starts from maps that are small numbers", 0),
     ("2.1", lambda z, beta: z / z.abs() * (z.abs() - 1 / beta).clamp_min(0), "Is something divided by zero", 0),
     ("2.2", lambda p, s, size: torch.zeros(len(p), size).scatter(1, s.sort(1).values, p), "The values were placed in rising", 0),
     ("2.2", unpool_by_a_mask, "The values were placed in rising", 0),

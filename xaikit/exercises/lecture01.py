@@ -41,13 +41,15 @@ _CONFUSED = ({"early": True}, {"dilate": False}, {"turned": True}, {"late_start"
 def _field_cases(rng):
     first, pool, third = [5, 1, 2, 1], [2, 2, 0, 1], [3, 1, 1, 1]
     stacks = [("four layers with everything in them", [first, pool, [3, 2, 1, 2], [3, 1, 2, 1]]),
-              ("the layers of digits-cnn", [first, pool, third, pool, third]), ("one layer", [[3, 2, 1, 2]])]
-    while len(stacks) < 6:
+              ("the layers of digits-cnn", [first, pool, third, pool, third]), ("one layer", [[3, 2, 1, 2]]),
+              ("more padding than the kernel is wide: the first field lies beside the picture", [[2, 1, 3, 1]]),
+              ("eight layers of stride 2", [[3, 2, 1, 1]] * 8)]
+    while len(stacks) < 8:
         depth = int(rng.integers(3, 7))
         layers = np.stack([rng.integers(1, 6, depth), rng.integers(1, 4, depth), rng.integers(0, 3, depth),
                            rng.integers(1, 4, depth)], 1)
         if all(_field(layers, **wrong) != _field(layers) for wrong in _CONFUSED):  # it tells them apart
-            stacks.append((f"random stack {len(stacks) - 2}", layers))
+            stacks.append((f"random stack {len(stacks) - 4}", layers))
     return [{"layers": np.asarray(layers, dtype=np.int64), "note": note} for note, layers in stacks]
 
 
@@ -203,6 +205,10 @@ EXERCISES = [
             ("The order of the three is size, stride, start.",
              lambda layers: tuple(_field(layers)[i] for i in (0, 2, 1))),
             ("start is the first pixel of the field of place 0, not its middle.", _middle),
+            ("The numbers are larger than a byte holds: leave them as Python has them.", lambda layers: tuple(
+                (v + 128) % 256 - 128 for v in _field(layers))),
+            *[("A field may begin further before the picture than it is long: start is not cut off.",
+               lambda layers, d=d: (*_field(layers)[:2], max(_field(layers)[2], d - _field(layers)[0]))) for d in (0, 1)],
         ],
         hints=("Begin with an input pixel: size 1, stride 1, start 0. Go up layer by layer and change the "
                "three.",

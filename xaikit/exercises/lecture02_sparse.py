@@ -1,4 +1,6 @@
 """Lecture 02, the sparse-coding half: shrinkage, unpooling with switches, and a transpose that is put to the test."""
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -102,7 +104,9 @@ UNPOOL = formula(
     id="2.2", title="Unpool with switches", points=2, minutes=3, difficulty=2,
     task="unpool(pooled, switches, size): every value back to its place, zeros elsewhere. pooled (N, M), switches (N, M) → (N, size).",
     library=unpool, cases=_unpool_cases, truth=lambda pooled, switches, size, block: _placed(pooled, switches, size),
-    axes="(N, size)",
+    axes="(N, size)", tolerance=1e-6,  # values are copied, zeros are zeros
+    laws=[("Where no switch points there stand small numbers: begin with zeros.", lambda z, pooled, switches, size, block: (
+        z[_placed(np.ones_like(pooled), switches, size) == 0] == 0).all())],
     mistakes=[
         (_NO_SWITCH, lambda pooled, switches, size, block: _placed(
             pooled, 0 * switches + block * np.arange(pooled.shape[1]), size)),
@@ -168,6 +172,15 @@ def _columns_first(p, y, filters, switches):
     return _adjoint(p, y, filters, filter_ * rows * columns + place % rows * columns + place // rows)
 
 
+def _filled(least, p, y, filters, switches):
+    """Maps that hold ``least`` where no switch points."""
+    back, left, right = _adjoint(p, y, filters, switches)
+    places = np.tile(np.arange(len(filters) * (y.shape[1] + filters.shape[1] - 1) * (y.shape[2] + filters.shape[2] - 1)),
+                     (len(p), 1))
+    everywhere, named = (_adjoint(least * np.ones(s.shape), y, filters, s)[1] for s in (places, switches))
+    return back, left + everywhere - named, right
+
+
 def _unflipped(p, y, filters, switches):
     """R as a correlation, Rᵀ right."""
     back, _, right = _adjoint(p, y, filters, switches)
@@ -179,8 +192,10 @@ ADJOINT = formula(
     task="dot_product_test(p, y, filters, switches): Rᵀy, ⟨R p, y⟩ and ⟨p, Rᵀy⟩. p (N, M), y (N, H, W), filters (K, h, w), "
          "switches (N, M) → (N, M), (N,), (N,).",
     library=dot_product_test, cases=_adjoint_cases, truth=lambda p, y, filters, switches: _adjoint(p, y, filters, switches),
-    outputs=("Rᵀy", "⟨R p, y⟩", "⟨p, Rᵀy⟩"),
+    outputs=("Rᵀy", "⟨R p, y⟩", "⟨p, Rᵀy⟩"), tolerance=1e-5,
     mistakes=[
+        ("R starts from maps that are small numbers where no switch points: begin with zeros.", partial(_filled, 1e-3)),
+        ("R starts from maps that are small numbers where no switch points: begin with zeros.", partial(_filled, 1e-4)),
         ("On the way up the filter is turned round: the transpose of a convolution is the correlation with the same filter. "
          "Your two sides differ, which is what the test is for.",
          lambda p, y, filters, switches: _adjoint(p, y, filters, switches, flip=True)),
