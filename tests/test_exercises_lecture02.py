@@ -174,6 +174,12 @@ def test_no_rules_at_all(answer):
     assert verdict("2.4", answer)[0] == 0
 
 
+@pytest.mark.parametrize("least", [1e-4, 1e-5])
+def test_small_numbers_are_no_zeros(least):
+    score, found = verdict("2.4", rules(lambda z, R, rule: torch.where(right(z, R, rule) == 0, least, right(z, R, rule))))
+    assert score == 0 and found.hint.startswith("Where nothing comes through"), found
+
+
 # ---- 2.5
 
 
@@ -227,6 +233,12 @@ def switched(x, w1, w2, unit, before=False, last=False, square=False, transposed
     return found[:, :, :x.shape[1]] if square else found
 
 
+def rectified(x, w1, w2, unit):
+    """The top goes through a ReLU, too."""
+    top = F.conv2d(F.max_pool2d(F.conv2d(x[None], w1).relu(), 2), w2)
+    return probe(x, w1, w2, unit) * float(top[0, unit].max() > 0)
+
+
 def of_any_map(x, w1, w2, unit):
     up = F.conv2d(x[None], w1).relu()
     top = F.conv2d(F.max_pool2d(up, 2), w2)
@@ -253,8 +265,7 @@ def probe(x, w1, w2, unit, relu="deconvnet", start=True, rectify=True, whole=Fal
 
 @pytest.mark.parametrize("answer", [by_autograd, by_loops, probe, switched, lambda *given: switched(*given, before=True),
                                     lambda *given: switched(*given, last=True),
-                                    lambda *given: switched(*given, before=True, last=True),
-                                    lambda *given: switched(*given, one=True)])
+                                    lambda *given: switched(*given, before=True, last=True)])
 def test_right_projections(answer):
     assert verdict("2.5", answer)[0] == 3
 
@@ -272,6 +283,8 @@ def test_wrong_projections(how, hint):
 @pytest.mark.parametrize(("answer", "hint"), [
     (lambda *given: switched(*given, kept="absolute"), "The strongest by absolute value"),
     (lambda *given: switched(*given, kept="all"), "The strongest place of all maps"), (of_any_map, "The strongest place of all maps"),
+    (lambda *given: switched(*given, one=True), ""),  # scaled in the end: the ReLU below minds a negative activation
+    (rectified, "A negative activation was set to 0"),
     (lambda *given: switched(*given, square=True), ""), (lambda *given: switched(*given, transposed=True), ""),
 ])
 def test_answers_for_square_pictures_and_other_places(answer, hint):

@@ -105,7 +105,7 @@ def root_by_brent(f, x, other, steps):
 
 RIGHT = {"3.1": [epsilon_loop, epsilon_numpy], "3.2": [passed_loop, passed_by_products],
          "3.3": [alpha_loop, alpha_four_products, alpha_habitual],
-         "3.4": [conv_transpose, conv_by_the_product], "3.5": [root_by_rows, root_by_brent]}
+         "3.4": [conv_transpose, conv_by_the_product], "3.5": [root_by_rows]}
 
 
 def conv(x, w, b, p):
@@ -196,6 +196,11 @@ WRONG = [  # id, answer, how the hint begins
         R / (z + eps * z.sign()), weight, padding=padding))[1], "Is something divided"),
     ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, bias, R, eps, padding).sum(1),
      "One relevance for each channel"),
+    ("3.1", lambda a, W, b, R, eps: get("3.1").library(a, W, b, R, eps).half().float(), "Is something divided by zero, or computed in half"),
+    ("3.5", root_by_brent, "The number of halvings is `steps`"),
+    ("3.5", lambda f, x, other, steps: halved(f, x, other, 30), "The number of halvings is `steps`"),
+    ("3.5", lambda f, x, other, steps: halved(f, x, other, 25), "The number of halvings is `steps`"),
+    ("3.5", lambda f, x, other, steps: halved(f, x, other, steps - 1), "The number of halvings is `steps`"),
     ("3.5", lambda f, x, other, steps: halved(f, x, other, 12), ""),
     ("3.5", lambda f, x, other, steps: halved(f, x, other, steps // 2), ""),
     ("3.5", lambda f, x, other, steps: halved(f, x, other, steps, lost=True), ""),

@@ -135,7 +135,9 @@ _base = formula(
     task="relu_with(rule): a torch.autograd.Function whose forward is max(z, 0) and whose backward sends the signal R on by "
          "the rule: 'gradient' R where z > 0, 'deconvnet' max(R, 0), 'guided' max(R, 0) where z > 0; 0 elsewhere.",
     library=lambda z, R: None, cases=_rule_cases, use=_through, truth=_all_rules(),
-    outputs=("ways up", "ways down (gradient, deconvnet, guided)"),
+    outputs=("ways up", "ways down (gradient, deconvnet, guided)"), tolerance=1e-6,  # numbers are copied or made 0
+    laws=[("Where nothing comes through there stand small numbers: 0 is exactly 0, z > 0 is a mask.", lambda out, z, R: all(
+        (o[t == 0] == 0).all() for o, t in zip(out, _all_rules()(z, R), strict=True)))],
     mistakes=[
         ("The deconvnet does not look at z: it rectifies the signal R itself, R.clamp(min=0), wherever the ReLU was shut or open.",
          _but("deconvnet", True, False)),
@@ -203,12 +205,12 @@ def _down(x, w1, w2, unit, start="activation", kept="strongest", rule="deconvnet
         ranked = np.abs(top) if kept == "absolute" else top
         unit, *place = np.unravel_index(top.argmax(), top.shape) if kept == "any map" else (unit, *np.unravel_index(
             (ranked.max(0) if kept.startswith("the place") else ranked[unit]).argmax(), top[unit].shape))
-        signal[(unit, *place)] = top[(unit, *place)] if start == "activation" else 1.0
+        signal[(unit, *place)] = 1.0 if start == "one" else top[(unit, *place)]
     elif kept == "map":
         signal[unit] = top[unit]
     else:
         signal = top.copy()
-    signal = _transposed(signal, w2, flip[1])
+    signal = _transposed(np.maximum(signal, 0) if start == "rectified" else signal, w2, flip[1])
     switch = 3 - windows[..., ::-1].argmax(3) if ties == "last" else windows.argmax(3)
     open_ = np.arange(4) == switch[..., None]
     spread = np.where(open_, signal[..., None], 0) if switches is True else np.where(np.arange(4) == 0, signal[..., None], 0) \
@@ -223,25 +225,29 @@ def _down(x, w1, w2, unit, start="activation", kept="strongest", rule="deconvnet
 
 def _net_cases(rng):
     made = []
-    for c, (h, w), a, b, unit, shut, note in (
-            (1, (12, 15), 4, 3, 1, False, "a grey picture of 12 × 15: an odd column is not pooled"),
-            (3, (13, 10), 5, 4, 0, False, "a colour picture of 13 × 10: an odd row is not pooled"),
-            (2, (16, 16), 6, 3, 2, True, "two channels of 16 × 16")):
+    for c, (h, w), a, b, unit, shut, shift, note in (
+            (1, (12, 15), 4, 3, 1, False, 0.0, "a grey picture of 12 × 15: an odd column is not pooled"),
+            (3, (13, 10), 5, 4, 0, False, 0.0, "a colour picture of 13 × 10: an odd row is not pooled"),
+            (2, (16, 16), 6, 3, 2, True, 0.0, "two channels of 16 × 16"),
+            (1, (14, 14), 4, 3, 1, False, 0.3, "a map that is negative everywhere")):
         while True:
             case = {"x": rng.normal(size=(c, h, w)), "w1": rng.normal(size=(a, c, 3, 3)),
                     "w2": rng.normal(size=(b, a, 3, 3)) * 0.5, "unit": unit}
-            if _telling(**case, shut=shut):
+            case["w2"][unit] -= shift
+            if _telling(**case, shut=shut, sign=-1 if shift else 1):
                 break
         made.append(case | {"note": note})
     return made
 
 
-def _telling(x, w1, w2, unit, shut):
-    """Whether usual mistakes show.  ``shut``: a window of zeros gets a signal; any place in it is right then."""
+def _telling(x, w1, w2, unit, shut, sign=1):
+    """Whether usual mistakes show.  ``shut``: a window of zeros gets a signal; any place in it is right then.
+    ``sign``: of the strongest activation.
+    """
     windows = _windows(np.maximum(_conv(x, w1), 0))
     top = _conv(windows.max(3), w2)
     map_ = top[unit]
-    if map_.max() <= 0 or map_.argmax() in (np.abs(map_).argmax(), top.max(0).argmax()) or top.max() == map_.max():
+    if sign * map_.max() <= 0 or map_.argmax() in (np.abs(map_).argmax(), top.max(0).argmax()) or top.max() == map_.max():
         return False
     signal = _transposed(np.where(top == map_.max(), top, 0), w2)
     return ((windows.max(3) == 0) & (signal > 0)).any() == shut  # only there guided backprop and deconvnet differ
@@ -254,7 +260,7 @@ def _way(**how):
 _ONE_MAP = "The strongest place of all maps was taken: look for it in map `unit` alone, top[0, unit]."
 
 _TO_PIXELS = formula(
-    id="2.5", title="One activation down to pixels", points=3, minutes=8, difficulty=3,
+    id="2.5", title="One activation down to pixels", points=3, minutes=12, difficulty=3,
     task="to_pixels(x, w1, w2, unit): x (C, H, W) goes up through conv w1 (3 × 3, no padding, no bias), ReLU, 2 × 2 max pooling, conv w2. "
          "Keep the strongest activation of map `unit`, with its value, and send it down: filter with w2 transposed, unpool with the "
          "switches, rectify, filter with w1 transposed. → (C, H, W)",
@@ -265,6 +271,7 @@ _TO_PIXELS = formula(
         ("That is guided backprop: the deconvnet rectifies the signal and does not look at what was open.", _way(rule="guided")),
         ("The signal is not rectified between unpooling and the first filters: clamp(min=0).", _way(rule="none")),
         ("The signal starts with 1: keep the activation's own value.", _way(start="one"), 0.5),
+        ("A negative activation was set to 0: the strongest one is kept with its value, whatever its sign.", _way(start="rectified")),
         ("The whole map was kept: all activations but the strongest are set to zero.", _way(kept="map")),
         ("The strongest by absolute value was kept: strong means large, so no abs().", _way(kept="absolute")),
         (_ONE_MAP, _way(kept="any map")),

@@ -63,6 +63,7 @@ def _layers(rng):
         if n == 3:  # one |z| below ε: a floor is then another thing than a sum
             b[0] += 0.05 - (a @ W + b)[0, 0]
         made.append({"a": a, "W": W, "b": b, "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
+    made.append({**made[1], "R": 1e6 * made[1]["R"], "note": "one input, R in the millions"})  # half precision ends at 65,504
     return made
 
 
@@ -139,6 +140,7 @@ EXERCISES = [
         task="Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, "
              "J), biases `b` (J,), relevance of the outputs `R` (N, J) → relevance of the inputs (N, I).",
         library=lrp_epsilon, cases=_layers, truth=_epsilon, axes="(N, I)",
+        finite="Is something divided by zero, or computed in half precision, which ends at 65,504?",
         mistakes=[
             (ONE_SIDED, lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, a @ W + b + eps)),
             ("The sign of ε is turned round: it must move z away from zero, not towards it.",

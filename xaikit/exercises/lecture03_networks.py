@@ -122,6 +122,19 @@ def _root_cases(rng):
     x += 0.3 * np.sign(x @ slope)[:, None] * slope / (slope @ slope)  # not near 0
     made.append({**functions.polynomial(3, b=slope), "x": x, "other": -x, "steps": 30,
                  "note": "roots that lie just in the middle"})
+    while True:  # four halvings, which end in lower and in upper halves, and not near a root
+        data = functions.random_network(rng, 2, activation="tanh")
+        points = rng.normal(size=(400, 2)) * 1.5
+        f = lambda z, data=data: functions.value(data, z)  # noqa: E731
+        x, other = points[f(points) > 0.3], points[f(points) < -0.3]
+        if min(len(x), len(other)) >= 40:
+            x, other = np.concatenate([x[:20], other[20:40]]), np.concatenate([other[:20], x[20:40]])
+            root = _bisected(f, x, other, 12)[0][:, 0] * 16
+            clear = (np.abs(root % 0.5 - 0.25) < 0.1)
+            few = np.concatenate([np.flatnonzero(clear & (root % 2 // 1 == half))[:2] for half in (0, 1)])
+            if len(few) == 4:
+                break
+    made.append({**data, "x": x[few], "other": other[few], "steps": 4, "note": "four halvings only"})
     return made
 
 
@@ -138,6 +151,16 @@ def _on_line(value, x, other):
     t = ((value - x) * way).sum(1) / (way**2).sum(1)
     off = value - x - t[:, None] * way
     return bool((t > -1e-3).all() and (t < 1 + 1e-3).all() and (np.abs(off) < 1e-3).all())
+
+
+def _in_interval(value, f, x, other, steps):
+    """Whether the points are an end or the middle of the interval that is left; after many halvings that is no matter."""
+    if steps > 20:
+        return True
+    low, high = (t[:, 0] for t in _bisected(f, x, other, steps))
+    way = other - x
+    t = ((value - x) * way).sum(1) / (way**2).sum(1)
+    return bool((np.min(np.abs([t - low, t - high, t - (low + high) / 2]), 0) < 1e-3).all())
 
 
 def _wrong_half(f, x, other, steps):
@@ -208,10 +231,13 @@ EXERCISES = [
         laws=[
             ("The points do not lie between x and other.",
              lambda value, f, x, other, steps: _on_line(value, x, other)),
-            ("f does not vanish at the points that came back.", lambda value, f, x, other, steps: bool(
+            ("f does not vanish at the points that came back.", lambda value, f, x, other, steps: steps < 20 or bool(
                 (np.abs(f(value)) < 2e-5).all())),
+            ("After few halvings, an end or the middle of the interval that is left is asked for.", _in_interval),
         ],
         mistakes=[
+            *[("The number of halvings is `steps`: it is an argument.", lambda f, x, other, steps, n=n: _root(f, x, other, n))
+              for n in (2, 3, 8, 30)],
             ("That is the middle of the line: halve again, on the side where the sign changes.",
              lambda f, x, other, steps: (x + other) / 2),
             ("f is taken for a straight line; halve the interval instead, it works for every continuous f.",
