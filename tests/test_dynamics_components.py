@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from xaikit import studies
 from xaikit.dynamics import components as c
 
 
@@ -60,6 +61,29 @@ def test_the_attack_raises_the_loss_and_leaves_the_network():
     assert loss(net(moved), y) > loss(net(x), y) and (moved - x).abs().max() <= 0.1 + 1e-6
     assert 0 <= moved.min() and moved.max() <= 1 and all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     assert all(p.grad is None for p in net.parameters())
+
+
+def test_several_steps_stay_in_the_box_and_find_more_than_one():
+    torch.manual_seed(2)
+    net, x, y = nn.Sequential(nn.Flatten(), nn.Linear(64, 60), nn.ReLU(), nn.Linear(60, 10)), torch.rand(200, 1, 8, 8), torch.arange(200) % 10
+    loss, one, many = nn.functional.cross_entropy, c.fast_gradient(net, x, y, 0.3), c.projected_gradient(net, x, y, 0.3, 20)
+    assert (many - x).abs().max() <= 0.3 + 1e-6 and 0 <= many.min() and many.max() <= 1
+    assert loss(net(many), y) > loss(net(one), y) + 0.01
+    slope = torch.func.grad(lambda z: loss(net(z), y, reduction="sum"))(x)
+    assert torch.allclose(one, (x + 0.3 * slope.sign()).clamp(0, 1), atol=1e-6)
+
+
+def test_the_longer_run_of_attacks_begins_where_the_figure_of_the_notebook_does():
+    rows = studies.table("06/attacks")
+    assert len(rows) == 3 * 2 * 4 * 5
+    mean = rows.groupby(["trained", "attack", "epsilon"]).accuracy.mean()
+    for trained in (0, 1, 5):
+        assert mean[trained, 1, 0.0] == mean[trained, 20, 0.0] > 0.9
+        assert (mean[trained, 20] <= mean[trained, 1] + 0.01).all(), "more steps find no fewer"
+    net, (z, labels) = c.on_components()["all", 0][0], c.digits()[2:]
+    again = c.accuracy(net, c.projected_gradient(net, z, labels, 0.1, 20), labels)
+    shipped = rows.query("trained == 0 and attack == 20 and epsilon == 0.1 and seed == 0").accuracy.item()
+    assert again == pytest.approx(shipped, abs=0.03)
 
 
 def test_interval_is_student_s():

@@ -8,9 +8,10 @@ import torch
 from lectures import prose, read
 from PIL import Image
 
-from xaikit import claims, demos, exercises
+from xaikit import claims, demos, exercises, studies
 from xaikit.demos import lecture06
-from xaikit.dynamics import label_noise, manifolds, margins, perturbation, spectral
+from xaikit.dynamics import components, decay, label_noise, manifolds, margins, perturbation, spectral
+from xaikit.studies import lecture06 as lecture06_runs
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,23 @@ def test_low_frequencies_are_learned_first(growing):
     assert len(rho) == 10 and np.median(rho) >= 0.9 and rho.min() > 0.5
     shuffled = np.random.default_rng(0).permuted(times, axis=1)  # the same measure on the same times in any order
     assert abs(np.median(spectral.rank_correlation(learned.k, shuffled))) < 0.5
+
+
+def test_the_longer_runs_are_whole_and_a_small_one_is_made_alike(tmp_path, monkeypatch):
+    for target in ("equal", "growing"):
+        run = lecture06_runs.larger_runs(target)
+        assert run.share.shape == run.signed.shape == (len(run.steps), 5, 10) and run.k.tolist() == list(range(5, 51, 5))
+        times = spectral.time_to_learn(run.share, run.steps)
+        assert np.median(spectral.rank_correlation(run.k, times)) > 0.85 and np.isinf(times).mean() < 0.6
+        assert (run.signed <= run.share + 2e-3).all()
+    with pytest.raises(ValueError, match="growing"):
+        lecture06_runs.larger_runs("falling")
+    steps = lecture06_runs.LARGE["steps"]
+    monkeypatch.setattr(lecture06_runs, "LARGE", {"width": 8, "depth": 2, "seeds": 2, "steps": 60, "points": 200, "rate": 1e-3})
+    small = lecture06_runs.larger(tmp_path, False)
+    assert list(small) == list(studies.table("06/larger")) and len(list(tmp_path.iterdir())) == 2
+    shipped = studies.table("06/larger")
+    assert shipped.step.max() == steps and shipped.groupby(["target", "seed", "step"]).k.nunique().eq(10).all()
 
 
 def test_low_frequencies_survive():
@@ -162,7 +180,82 @@ def test_the_rows_that_do_not_hold_are_those_that_the_closing_text_names(noteboo
     mine = [c for c in claims.registered("06") if c.measure.__module__.endswith(".lecture06")]
     verdicts = {c.claim: c.measure()[1] for c in mine}
     failed = [claim for claim, holds in verdicts.items() if not holds]
-    assert len(mine) == 10
+    assert len(mine) == 11
     closing = prose(notebook).split("**The rows that do not hold.**")[1]
     assert len(failed) == 2 and "experiment 4" in closing and "experiment 5" in closing, failed
     assert {"the larger L, the easier the learning task", "larger L gives better classification, for BCE as for MSE"} == set(failed)
+
+
+def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
+    """Sentences that name a number of a figure or table stand only as long as it does."""
+    words, k = " ".join(prose(notebook).split()), np.arange(32, 129)
+    powers = np.random.default_rng(0).exponential(size=(200, len(k))) * k**-4.0
+    spread = decay.habitual(k, powers).std() / decay.exponent(k, powers).std()
+    nets = [spectral.learn(False).histories.model(e) for e in range(10)]
+    length = np.mean([torch.cat([p.detach().flatten() for p in net.parameters()]).norm().item() for net in nets])
+    validation = label_noise.curves()[1]
+    square = [float(label_noise.radial_wave(label_noise.digits()[1][0], f).square().mean()) for f in label_noise.FREQUENCIES]
+    end = validation[-1, 1:].mean(1) / square  # of k = 0.1, 1, 10
+    phase, ours = manifolds.in_phase(), components.table().groupby(["part", "radius"])[["own", "test"]].mean()
+    middle = {name: float(found.median(1).values.mean()) for name, found in margins.synthetic().items()}
+    said = (
+        ("the straight line scatters by a third more", 1.25 < spread < 1.45),
+        ("the largest is about a quarter of $\\|\\theta\\|$", 0.2 < 4 / length < 0.3),
+        ("the constant has twice the mean square of the others", all(1.7 < square[0] / s < 2.1 for s in square[1:])),
+        ("for $k=10$ it is less than half", end[2] < 0.5 < 0.85 < end[:2].min() < end[:2].max() < 1.15),
+        ("learned completely, a quarter of a period off by less than half", phase["sin"].mean() > 0.95 and phase["cos"].mean() < 0.5),
+        ("three quarters and more up to $r=2$, fewer beyond",
+         ours.test["high", 3] < 0.75 < min(ours.test["high", 1], ours.test["high", 2])),
+        ("half of the components themselves are told right, five times chance", 0.45 < ours.own["high", 4] < 0.55),
+        ("the median is the paper's to the second digit", round(middle["u₁"], 1) == 2.5),
+        ("more than three times as far", middle["span{u₁}⊥"] > 3 * middle["u₁"]),
+        ("$\\arctan(2.5/8.6)=16°$", round(middle["span{u₁}⊥"], 1) == 8.6
+         and round(np.degrees(np.arctan(middle["u₁"] / middle["span{u₁}⊥"]))) == 16),
+        ("ours are nearly what was measured", all(abs(v / middle[s] - 1) < 0.1 for s, v in flat(middle).items())),
+        ("they lie far above those of any flat boundary", all(PAPER[s] > 1.25 * v for s, v in flat(PAPER).items())),
+    )
+    assert not (broken := [phrase for phrase, holds in said if phrase not in words or not holds]), broken
+
+
+PAPER = {"u₁": 2.5, "span{u₁}⊥": 12.36, "S_orth": 102.0, "S_rand": 27.9}  # medians of table 1
+
+
+def flat(middle):
+    """Median margins in random subspaces of three dimensions of a flat boundary; drawn, where the lecture has a formula."""
+    g = torch.Generator().manual_seed(0)
+    normal = torch.tensor([1 / middle["u₁"], 1 / middle["span{u₁}⊥"]]).double()  # along u₁ and across it, distance 1
+    v = torch.randn(20000, 100, generator=g, dtype=torch.float64).square()
+    part = {"S_orth": v[:, 1:4].sum(1) / v[:, 1:].sum(1), "S_rand": v[:, :3].sum(1) / v.sum(1)}  # of a unit vector, in 3 of D
+    return {"S_orth": float((1 / (normal[1] * part["S_orth"].sqrt())).median()),
+            "S_rand": float((1 / (normal.norm() * part["S_rand"].sqrt())).median())}
+
+
+def test_what_the_text_says_of_spectra_waves_and_bands(notebook):
+    words = " ".join(prose(notebook).split())
+    z = torch.arange(4096, dtype=torch.float64)[:, None] / 2048 - 1
+    relu = np.median(decay.spectrum(decay.random_networks(z, 60, (32,))), 0)
+    slope = {pair: np.log2(relu[pair[0]] / relu[pair[1]]) / np.log2(pair[1] / pair[0]) for pair in ((1, 2), (3, 6), (16, 64))}
+    ends = np.median(spectral.learn(True).share, 1)[-1, 7:]
+    survived, sizes = perturbation.survival((4.0,))[0], perturbation.sizes(4.0)
+    lows = np.array(spectral.interval(survived[:, :2], np.mean))
+    band = {(o, f): margins.band_margins(f, o).median(2).values.mean(0) for o in ("adam", "sgd") for f in (False, True)}
+    five = {key: m[2:] if key[1] else m[:5] for key, m in band.items()}  # all but the two that are far
+    uneven = {key: float(m.max() / m.min()) for key, m in five.items()}
+    halves = [float(components.picked_up().measured[name][-1, components.SEEDS:].mean()) for name in ("low 2", "high 2")]
+    ways = components.compared().set_index(["how", "seed"])
+    gain = {how: components.interval(ways.loc[how]["high 2"] - ways.loc["plain"]["high 2"]) for how in ways.index.unique("how")}
+    rough = components.interval(ways.loc["adversarial"].roughness - ways.loc["plain"].roughness)
+    said = (
+        ("The shoulder and the steep fall up to $k\\approx6$", slope[1, 2] < 1 and slope[3, 6] > 3 and 1.8 < slope[16, 64] < 2.2),
+        ("at step 600 only some two thirds of each are learned", 0.58 < ends.min() <= ends.max() < 0.75),
+        ("the intervals of the lowest contain 1", (lows[1] < 1).all() and (lows[2] > 1).all()),
+        ("about twice the wave seems to have survived", 1.7 < sizes.mean(0)[0] < 2.5),
+        ("differ little with SGD and up to twofold with Adam",
+         max(v for (o, _), v in uneven.items() if o == "sgd") < 1.45 < 1.7 < uneven["adam", True] < 2.4),
+        ("both are right in about a fifth of the digits", 0.15 < min(halves) < max(halves) < 0.25),
+        ("gains on $x_h$, as the authors say; dropout and adversarial training perhaps too",
+         gain["mix-up"][1] > 0 and all(gain[how][1] < 0 < gain[how][0] for how in ("dropout", "adversarial"))),
+        ("does *worst* on $x_h$", gain["batch norm"][2] < 0 and gain["batch norm"][0] == min(v[0] for v in gain.values())),
+        ("are rougher here, not smoother as in the paper", rough[1] > 0),
+    )
+    assert not (broken := [phrase for phrase, holds in said if phrase not in words or not holds]), broken

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from lectures import prose, read
 
-from xaikit import claims, demos, exercises
+from xaikit import claims, demos, exercises, studies
 from xaikit.claims import lecture07_bounds
 from xaikit.demos import lecture07
 from xaikit.dynamics import bounds, gates, information, plane
+from xaikit.studies import scene_noise
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +136,27 @@ def test_the_demos_promise_what_they_have():
     assert {d.name for d in demos.all() if d.lecture == "07"} >= {"07", "07/bins", "07/channel"}
     for one, flip in ((0.0, 0.5), (1.0, 1.0), (0.5, 0.0)):
         assert lecture07.channel(one, flip, 0.0)[:2] == b"\xff\xd8"
+
+
+def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
+    """Sentences that name a number of a figure or table stand only as long as it does."""
+    words, tanh, relu = " ".join(prose(notebook).split()), plane.train("tanh"), plane.train("ReLU")
+    steps, found = plane.path("tanh")
+    largest = [round(float(relu.layers(moment)[4].amax((1, 2)).mean())) for moment in (0, -1)]
+    broken = [(own[:, :-1] < own[:, 1:]).sum() for own in (
+        plane.leaks(run, -1, plane.BINS[run_of])[0] for run_of, run in (("ReLU", relu), ("tanh", tanh)))]
+    told = gates.through_training()[1][[0, -1], 2].mean(1)  # I(Σ;Y) before and after, five layers
+    drawn = studies.table("07/decoder-bounds").dropna(subset="apart").set_index(["task", "layer"]).loc[("classifier", "h1")]
+    lowest = gates.study().measured["test"][:, :6].amin(0).mean()
+    own, other = (scene_noise.contrasts("layer 5", exchanged=e).mean() for e in (False, True))
+    for phrase, holds in (
+        ("a dip up to step 42", steps[found[:, 0, :, 2].mean(1).argmin()] == 42),
+        ("in layer 5 the largest from 2 to 23", largest == [2, 23]),
+        ("in two of the 80 ReLU pairs, and in no tanh pair", broken == [2, 0]),
+        ("to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42",
+         (0.5 < told[1, 2:]).all() and (told[1, 2:] < 0.75).all() and told[:, 0].round(2).tolist() == [0.33, 0.42]),
+        ("(46 and not 90 for $h_1$)", abs(drawn.pixelcnn_bits - 46) < 0.6 > abs(drawn.x_bits - 90)),
+        ("pass a test loss of 1.40", f"{lowest:.2f}" == "1.40"),
+        ("more than twice as much at layer 5", own > 2 * other > 0),
+    ):
+        assert phrase in words and holds, phrase

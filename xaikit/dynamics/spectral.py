@@ -75,14 +75,15 @@ class Learned:
 
 
 @functools.cache
-def learn(growing=False, width=64, depth=5, seeds=10, steps=STEPS, k=FREQUENCIES):
+def learn(growing=False, width=64, depth=5, seeds=10, steps=STEPS, k=FREQUENCIES, points=POINTS, rate=RATE, every=10, folder=None):
     """Experiment 1: networks learn λ, each with phases and weights of its own; what they know of each frequency when.
 
-    All ``seeds`` networks train at once on ``POINTS`` points with Adam.  Kept, so that a second call costs nothing.
+    All ``seeds`` networks train at once on a grid of ``points`` with Adam, and are asked after ``every`` steps; ``folder`` as for
+    ``fit_many``.  Kept, so that a second call costs nothing.
     """
     from ..train import fit_many
 
-    z, x = grid()
+    z, x = grid(points)
     goals = torch.stack([waves(z, k, *target(seed, growing, k)) for seed in range(seeds)])
 
     def data(setting):
@@ -93,8 +94,8 @@ def learn(growing=False, width=64, depth=5, seeds=10, steps=STEPS, k=FREQUENCIES
         ratio = coefficients(now.forward(x)[..., 0], k) / coefficients(goals[rows], k)
         return {"share": ratio.abs(), "signed": ratio.real}
 
-    histories = fit_many(lambda setting: relu_network(1, width, depth), data, [{"lr": RATE}], range(seeds), steps=steps,
-                         batch_size=None, loss=F.mse_loss, schedule=cosine, measure=measure, every=10)
+    histories = fit_many(lambda setting: relu_network(1, width, depth), data, [{"lr": rate}], range(seeds), steps=steps,
+                         batch_size=None, loss=F.mse_loss, schedule=cosine, measure=measure, every=every, folder=folder)
     return Learned(np.array(k), histories.steps.numpy(), *(histories.measured[n].numpy() for n in ("share", "signed")), histories)
 
 

@@ -1,4 +1,5 @@
-"""Lecture 06 on CIFAR-10, where it is on the machine: components of real photographs."""
+"""Lecture 06's longer runs: experiment 1 with the paper's frequencies; on CIFAR-10, where it is on the machine, components;
+attacks of one and of several steps."""
 from . import study
 
 SIZE = {"train": 1000, "test": 1000}  # the first images, and those after them
@@ -66,3 +67,56 @@ def cifar_labels(folder, progress):
         frame = _fit(x, given, folder, progress, steps=600, every=25, measure=measure).frame()
         rows.append(frame.drop(columns=["network", "loss", "lr"]).assign(labels=kind))
     return pd.concat(rows)
+
+
+WAVES, LARGE = tuple(range(5, 51, 5)), {"width": 128, "depth": 6, "seeds": 5, "steps": 2000, "points": 200, "rate": 2e-3}
+
+
+@study("06", "larger", minutes=5)
+def larger(folder, progress):
+    """Experiment 1 with the paper's frequencies, k = 5, 10 … 50, and six layers of 128 units, five phases for each target.
+
+    Columns: target ("equal" or "growing" amplitudes), seed, step, k, share |c(k)| / A, signed Re(c / c of the target)."""
+    import numpy as np
+    import pandas as pd
+
+    from ..dynamics import spectral
+    from ..dynamics.memorization import log_steps
+
+    tables, moments = [], tuple(log_steps(LARGE["steps"], 25, 40))
+    for name, growing in (("equal", False), ("growing", True)):
+        run = spectral.learn(growing, k=WAVES, every=moments, folder=folder, **LARGE)
+        steps, seeds, k = np.meshgrid(run.steps, np.arange(LARGE["seeds"]), run.k, indexing="ij")
+        tables.append(pd.DataFrame({"target": name, "seed": seeds.ravel(), "step": steps.ravel(), "k": k.ravel(),
+                                    "share": run.share.ravel().round(3), "signed": run.signed.ravel().round(3)}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def larger_runs(target):
+    """What the study found for "equal" or "growing" amplitudes, as `spectral.Learned` (without the networks)."""
+    import numpy as np
+
+    from ..dynamics.spectral import Learned
+    from . import table
+
+    rows = table("06/larger").query("target == @target").sort_values(["step", "seed", "k"])
+    if rows.empty:
+        raise ValueError(f"targets are 'equal' and 'growing', not {target!r}")
+    k, steps = np.unique(rows.k), np.unique(rows.step)
+    return Learned(k, steps, *(rows[name].to_numpy().reshape(len(steps), -1, len(k)) for name in ("share", "signed")), None)
+
+
+@study("06", "attacks", minutes=1)
+def attacks(folder, progress):
+    """Digits' networks trained plainly, against one and against five steps of attack; attacked in one and in twenty steps.
+
+    Columns: trained (steps of the attack in training, 0: none), attack (steps), epsilon, seed, accuracy on test digits."""
+    import pandas as pd
+
+    from ..dynamics import components as c
+
+    z, labels = c.digits()[2:]
+    nets = {0: c.on_components()["all", 0], 1: c.adversarial(steps=1), 5: c.adversarial(steps=5)}
+    return pd.DataFrame([{"trained": how, "attack": steps, "epsilon": epsilon, "seed": k, "accuracy": c.accuracy(
+        net, c.projected_gradient(net, z, labels, epsilon, steps), labels)}
+        for how, own in nets.items() for steps in (1, 20) for epsilon in (0.0, 0.05, 0.1, 0.2) for k, net in enumerate(own)])
