@@ -34,7 +34,7 @@ def price(lam, p, last, picture):
     """Section 1: the code of one cut-out by the continuation scheme, and its cost step by step."""
     y, f = _ready()[picture:picture + 1], photo_codes.photo_filters().filters
     code = sparse.sparse_code(y, f, lam, p, "continuation", _STEPS, beta=_START * lam,
-                              growth=max((last / _START) ** (1 / (_STEPS - 1)), 1.0001))
+                              growth=max((last / _START) ** (1 / (_STEPS - 1)), 1.0001), tolerance=1e-2)
     board, side, limit = Canvas(900, 470), 200, plot.limit_of(y, 0.99)
     used = int((code.maps != 0).sum())
     error = float((code.picture - y).square().sum() / y.square().sum())

@@ -17,12 +17,15 @@ def shrink(z, beta, p=1.0):
         return torch.nn.functional.softshrink(z, 1 / beta)
     s = beta ** (-1 / (2 - _checked(p)))
     v, u, threshold = (t.to(z) for t in table(p))
-    a = z.abs() / s
+    on = z.abs() > threshold * s  # the others become 0, and for p < 1 they are most
+    a = z[on].abs() / s
     right = torch.searchsorted(v, a).clamp(1, len(v) - 1)
     share = (a - v[right - 1]) / (v[right] - v[right - 1])
     found = torch.lerp(u[right - 1], u[right], share)
-    found = torch.where(a > v[-1], a - p * a.clamp_min(1e-30) ** (p - 1), found)  # beyond the table: its asymptote
-    return torch.where(a > threshold, s * found, 0.0) * z.sign()
+    beyond = a > v[-1]  # the table's end: its asymptote
+    if beyond.any():
+        found = torch.where(beyond, a - p * a ** (p - 1), found)
+    return torch.zeros_like(z).masked_scatter(on, s * found * z[on].sign())
 
 
 @functools.lru_cache(32)

@@ -59,7 +59,7 @@ def lipschitz(filters):
 
 
 def sparse_code(y, filters, lam=2.0, p=1.0, method="fista", iterations=100, smooth=None, beta=None, growth=None,
-                z=None, record=True):
+                z=None, record=True, tolerance=1e-4):
     """The code of pictures under given filters: a `Code`.
 
     y (N, C, H, W), filters (K, C, h, w); ``lam`` λ > 0 weighs the picture against the sparsity, 0 < ``p`` < 2.
@@ -68,7 +68,8 @@ def sparse_code(y, filters, lam=2.0, p=1.0, method="fista", iterations=100, smoo
     * ``"fista"``         the same with momentum (Beck, Teboulle 2009); p ≥ 1 only
     * ``"continuation"``  the paper's scheme (“inferring feature maps”): a copy x of z takes the sparsity, β/2 ‖z − x‖² ties the
       two.  For growing β = β₀, β₀·growth, …: shrink z to x (equation 8; p ≠ 1 by table), then solve for z exactly
-      (equation 6).  By default ``beta`` = β₀ = 10 λ, and ``growth`` is such that the last β is 700 λ.  What comes back
+      (equation 6; by conjugate gradients, up to ``tolerance``).  By default ``beta`` = β₀ = 10 λ, and ``growth`` is such
+      that the last β is 700 λ.  What comes back
       is x, which has exact zeros.  The slower β grows, the nearer it comes: the distance does not close by itself.
 
     ``smooth`` μ > 0 adds one map z₀ per channel with a uniform filter and the prior μ/2 ‖∇z₀‖² instead of sparsity
@@ -89,7 +90,7 @@ def sparse_code(y, filters, lam=2.0, p=1.0, method="fista", iterations=100, smoo
                 low, z0 = smooth_part(y - reconstruct(z, filters), smooth / lam, filters.shape[2], z0)
                 track.extra = smooth / 2 * _roughness(z0)
             steps = iterations // rounds + (turn < iterations % rounds)
-            z = solve(y - low, filters, lam, p, steps, z, track, beta, growth)
+            z = solve(y - low, filters, lam, p, steps, z, track, beta, growth, tolerance)
         picture = reconstruct(z, filters) + low
         return Code(z, picture, low, objective(z, picture - y, lam, p) + track.extra, track.frame())
 
@@ -120,7 +121,7 @@ def _fista(y, filters, lam, p, iterations, z, track, *_):
     return z
 
 
-def _continuation(y, filters, lam, p, iterations, z, track, beta, growth):
+def _continuation(y, filters, lam, p, iterations, z, track, beta, growth, tolerance):
     beta, growth = beta or BETA[0] * lam, growth or (BETA[1] / BETA[0]) ** (1 / max(iterations - 1, 1))
     dual, x, apply, invert = torch.zeros_like(y), z, *_gram(filters, y.shape[2:])
     for i in range(iterations):
@@ -129,7 +130,8 @@ def _continuation(y, filters, lam, p, iterations, z, track, beta, growth):
         painted = reconstruct(x, filters)
         track(x, painted - y)
         # z = x + Fᵀ(FFᵀ + β/λ)⁻¹(y − Fx): the paper's system has K unknowns a pixel, this one C (Woodbury)
-        dual = conjugate_gradients(lambda r, b=beta / lam: apply(r) + b * r, y - painted, dual, invert(beta / lam))
+        dual = conjugate_gradients(lambda r, b=beta / lam: apply(r) + b * r, y - painted, dual, invert(beta / lam),
+                                   tolerance=tolerance)
         z = x + correlate(dual, filters)
         beta *= growth
     x = shrink(z, beta / growth, p)
