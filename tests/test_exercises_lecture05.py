@@ -238,6 +238,34 @@ def test_both_w_exchanged_and_a_step_size_written_in():
     assert score == 0 and found.hint.startswith("η is an argument"), found
 
 
+def rounds(X, y, order, eta):
+    """The first round's order again and again: wrong where the order is no whole number of rounds."""
+    n = len(X)
+    return ways(X, y, order[:n].repeat(len(order) // n) if len(order) else order, eta)
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 1e-4, 1e-5])
+def test_a_small_ridge_is_told_by_small_features(ridge):
+    score, found = verdict("5.3", lambda *a: ways(*a, first=lambda X, y: X.T @ torch.linalg.solve(
+        X @ X.T + ridge * torch.eye(len(y)), y)))
+    assert score == 0 and found.hint.startswith("The first w does not fit"), found
+    assert verdict("5.3", rounds)[0] == 0
+    for seed in range(4):  # raises, or leaves the rest of the order out
+        assert evaluate(get("5.3"), lambda X, y, order, eta: ways(
+            X, y, order[:len(order) // len(X) * len(X)].view(-1, len(X)).flatten(), eta), seed)[0] == 0
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-10, 1e-12])
+def test_an_addend_in_the_ginis_denominator_is_told(eps):
+    def table(g):
+        return (g[:, None] - g).abs().sum()
+
+    for divide in (lambda g: table(g) / (2 * len(g) * g.sum() + eps), lambda g: table(g) / (2 * len(g) * g.sum()).clamp(min=eps)):
+        score, found = verdict("5.6", divide)
+        assert score == 0 and found.hint.startswith("Something was added"), found
+    assert verdict("5.6", lambda g: torch.nan_to_num(table(g) / (2 * len(g) * g.sum())))[0] == 1
+
+
 def climbing(X, y, order, eta):
     return ways(X, y, order[:12], eta, second=lambda *a: steps(*a, sign=1))
 
