@@ -396,7 +396,7 @@ plot.describe(
 # ### Exercise 3.3 — the αβ-rule ★★☆ · 15 min · 3 points
 #
 # Write `lrp_alpha_beta(a, W, b, R, alpha)` with $\beta=1-\alpha$ for one dense layer; shapes as in 3.1.
-# Inputs may be negative. Where nothing has a sign, there is nothing to share on that side.
+# Inputs may be negative. If a neuron has no positive (negative) contribution, that half passes nothing.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-3.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -575,6 +575,7 @@ pd.DataFrame(
 # **What to see.** In the first three maps a black pixel gets exactly nothing, since $x_i=0$ is a factor.
 # $z^{\mathcal B}$ counts how far a pixel is from where it *could* be, and black pixels speak too. $w^2$ and
 # flat do not look at the pixels at all: they say which filter fired where, in the resolution of the filters.
+# (Even so black pixels get little: the relevance that comes from above lies over the strokes.)
 #
 # **Composites.** No rule suits all depths. Near the output few neurons carry meanings apart, and the ε-rule
 # keeps them apart; near the pixels many noisy neurons meet, and γ or αβ smooth them; the pixels have their
@@ -725,9 +726,9 @@ print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + 
 #
 # $$R_d=(x_d-x_{0,d})\,\frac{\partial f}{\partial x_d}(x_0),\qquad\sum_dR_d\approx f(x).$$
 #
-# The error is the **residuum** $f(x)-\sum_dR_d$; the nearer the root, the smaller. The gradient *at $x$* is
-# something else: it points where the score grows fastest, and has nothing to say about
-# where it comes from. “Derivatives at the prediction point are not useful for achieving our aim.”
+# The error is the **residuum** $f(x)-\sum_dR_d$; of two roots of one $x$ the nearer mostly leaves the smaller.
+# The gradient *at $x$* is something else: it points where the score grows fastest, and has nothing to say
+# about where it comes from. “Derivatives at the prediction point are not useful for achieving our aim.”
 #
 # **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian
 # kernel, trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
@@ -773,12 +774,17 @@ print(
     f"angle between the two at {len(at)} points: median {angle.median():.0f}°, above 45° at "
     f"{(angle > 45).sum()}, above 90° at {(angle > 90).sum()}"
 )
+near = (at - roots).norm(dim=1).argsort().argsort() < len(at) / 2
+print(
+    f"median of the half nearer to its roots {angle[near].median():.0f}°, of the farther "
+    f"{angle[~near].median():.0f}°"
+)
 
 # %% [markdown]
-# **What to see.** At most points the two agree within a few degrees, above all near the boundary. Further in,
-# the arrows on the left run to the nearest summit, while those on the right tell what separates $x$ from the
-# other class. Where they part by more than 45° both are orange; at a few points the gradient points the wrong
-# way altogether (the line below the picture counts them). The paper's “may be misleading” is a “may”.
+# **What to see.** The two agree best near the boundary, though seldom to a few degrees (lines below the
+# picture). Further in, the arrows on the left run to the nearest summit, while those on the right tell what
+# separates $x$ from the other class. Where they part by more than 45° both are orange; at a few points the
+# gradient points the wrong way altogether. The paper's “may be misleading” is a “may”.
 #
 # **Try it.** Move $x$. The bars are the two relevances; watch the residuum grow as $x$ moves away from its
 # root.
@@ -968,7 +974,7 @@ for cell, strengths in enumerate(local.view(9, 8).tolist()):  # a line per direc
         way = np.array([-np.sin(k * np.pi / 8), np.cos(k * np.pi / 8)]) * strength * 1.6
         axes[2].plot(*(np.array([[cell % 3], [cell // 3]]) + way[:, None] * [-1, 1]), color=plot.INK, lw=1.6)
 axes[2].set(xlim=(-0.5, 2.5), ylim=(2.5, -0.5), aspect="equal", xticks=[0.5, 1.5], yticks=[0.5, 1.5])
-axes[2].set_title(titles[2], loc="left")
+axes[2].set_title(titles[2], loc="left", fontsize=10.5, pad=6)  # as the others
 axes[2].tick_params(length=0, labelbottom=False, labelleft=False)
 axes[2].grid(True)
 plot.describe(
@@ -982,7 +988,8 @@ plot.describe(
 # **What to see.** The descriptor keeps which way the edges run in each of 3 × 3 cells, and forgets how bright
 # they are. The nearest words are windows with edges in about the same places. This corner of a pentagon
 # speaks first of all for words of arcs, then for a straight edge, and only last, with $\frac1{16}$, for a
-# word with corners: through so small a window a blunt corner is nearly round. It will show in the maps.
+# word with corners (and with an empty window, which has to lie nearest to some word): through so small a window
+# a blunt corner is nearly round. It will show in the maps.
 #
 # A **Fisher vector** is a third mapping: instead of counting words it asks how the parameters of a Gaussian
 # mixture (weights, means, deviations) would move to fit $l$ better. Its $m_d(l)$ can be negative.
@@ -1005,8 +1012,8 @@ for (mapping, p), bags in test_bags.items():
 pd.Series(accuracy).unstack(sort=False).style.set_uuid("bag0").format("{:.1%}", na_rep="–")
 
 # %% [markdown]
-# Every pipeline separates polygons from circles and errs on a handful of pictures in a hundred at most. Good:
-# there is something to explain, and differences between explanations are hardly differences in skill.
+# Every pipeline separates polygons from circles, and the worst errs on fewer than one picture in ten. Good: there
+# is something to explain, and differences between explanations are hardly differences in skill.
 #
 # **Words.** $R^{(3)}$. The score of a bag $x$ compares it with the support vectors $x_i$, and a
 # sum-decomposable kernel compares word by word:
@@ -1133,8 +1140,8 @@ pd.DataFrame.from_dict(
 # %% [markdown]
 # ### Exercise 3.7 — R⁽²⁾: who said the word ★★☆ · 12 min · 3 points
 #
-# Write `descriptor_relevance(R, m, p)` from $R^{(3)}$ `R` (V,), the mapping `m` (L, V) and the pooling's $p$
-# → (L,). What arrives must add up to what was sent. For $p=1$ the mapping may be negative (a Fisher vector's
+# Write `descriptor_relevance(R, m, p)` from $R^{(3)}$ `R` (V,), the mapping `m` (L, V) and the pooling's finite
+# $p$ → (L,). What arrives must add up to what was sent. For $p=1$ the mapping may be negative (a Fisher vector's
 # is): then a sum may be negative too, and it may be 0 because terms cancel.
 
 
@@ -1445,7 +1452,7 @@ def correlations(method, **options):
 
 found = {
     "LRP ε (the slides' rule)": correlations(attribution.lrp_epsilon),
-    "LRP αβ": correlations(attribution.lrp_alpha_beta),
+    "LRP α2β1": correlations(attribution.lrp_alpha_beta),
     "LRP, the composite above": correlations(attribution.lrp_composite, preset="epsilon_gamma_box"),
 }
 pd.DataFrame(
@@ -1541,8 +1548,9 @@ pd.DataFrame(early).round(2)
 # much: over the first twenty pixels it brings the class down even faster than highest first (table), and
 # later as much as a random order. The pixels near zero are the black ground; white specks on it are like
 # nothing in the training set, and the network loses the class to *them*, not to missing evidence. With the
-# image's mean instead (middle) they hardly matter, as they should. This is flipping's weak spot: it measures
-# a map and a replacement together. Right, the paper's experiment with negative evidence: take 3s, ask for the
+# image's mean instead (middle) they hardly matter, as they should; but there *lowest* first lowers the class a
+# little: its probability is near 1 and cannot rise, and what goes is ink. This is flipping's weak spot: it
+# measures a map and a replacement together. Right, the paper's experiment with negative evidence: take 3s, ask for the
 # evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it does for 4s and 9, where a
 # random order climbs as well, but less.
 
@@ -1593,45 +1601,50 @@ plot.describe(
 )
 
 # %% [markdown]
-# **Every method.** The same for every method that this library has, and for two controls that know nothing of
-# the network: a random map, and the picture's own edges by a Sobel filter. And since flipping is only one way
-# to take a pixel away, with four replacements: $1-x$, black, the image's mean, and a blurred copy. (Methods
-# that need many passes run with few here.)
+# **Every method.** The same for every method, and for two controls that know nothing of the network: a random
+# map (the mean of five), and the picture's own edges by a Sobel filter. And since flipping is only one way to
+# take a pixel away, with four replacements: $1-x$, black, the image's mean, and a blurred copy. From here on,
+# *LRP α2β1* has α = 2 and β = −1 in every layer, and *LRP ε-plus* is another composite than section 6's: ε on
+# top, α = 1 below. (Path gradients along a straight line *are* integrated gradients, and left out. Methods that
+# need many passes run with few.)
 
 # %%
+judged = dict.fromkeys(["gradient", "smoothgrad", "gradient_x_input", "integrated_gradients", "deep_lift"])
+judged |= {"lrp_epsilon": None, "LRP α2β1": attribution.lrp_alpha_beta, "LRP ε-plus": attribution.lrp_composite}
+judged |= dict.fromkeys(["guided_backprop", "deconvnet", "cam", "grad_cam", "occlusion", "random", "sobel"])
 quick = {
     "smoothgrad": {"samples": 8},
     "integrated_gradients": {"steps": 8},
-    "path_gradients": {"steps": 8},
     "occlusion": {"window": 7, "stride": 4},
 }
 ways = {"flip": "1 − x", "zero": "black", "mean": "mean", "blurred": "blurred"}
-flips = evaluate.pixel_flipping(
-    cnn, few.images, few.labels, order="highest", replace=list(ways), steps=8, share=0.1, options=quick
-)
+more = digits.take(right.nonzero()[:48, 0])
+settings = {"replace": list(ways), "steps": 8, "share": 0.1, "draws": 5, "options": quick}
+flips = evaluate.pixel_flipping(cnn, more.images, more.labels, judged, order="highest", **settings)
 controls = [label for label, _ in evaluate.CONTROLS.values()]
 of = {way: flips[flips["replace"] == way].set_index("label") for way in ways}
-order = of["flip"].sort_values("rank").index
-fig, panels = plot.subplots(1, 2, size=(11, 4.8), sharey=True)
+order = of["flip"].index
+fig, panels = plot.subplots(1, 2, size=(11, 4.6), sharey=True)
 for ax, way in zip(panels, ("flip", "zero"), strict=True):
-    f = of[way].loc[order]
     plot.intervals(
-        f.area,
-        f.low,
-        f.high,
+        of[way].gain,
+        of[way].gain_low,
+        of[way].gain_high,
         order,
         ax=ax,
         muted=controls,
-        xlabel="area over the curve",
-        title=f"x → {ways[way]}: mean and 95 % interval, {len(few)} digits",
+        chance=0,
+        xlabel="area less the random map's",
+        title=f"x → {ways[way]}: mean and 95 % interval, {len(more)} digits",
     )
 plot.describe(
     fig,
-    "Area over the flipping curve of every method with its interval, sorted by the left panel, where pixels "
-    "become one minus x; on the right pixels become black: the leaders stay, and the random map falls from "
-    "the middle to the bottom.",
+    "Each method's area over the flipping curve less the random map's, with the interval of this paired "
+    "difference. Left, where pixels become one minus x, six methods lie right of zero, among them integrated "
+    "gradients and LRP epsilon; four intervals hold zero; the rest lies left, the edges farthest. On the right, "
+    "where pixels become black, all methods lie right of zero.",
 )
-area = pd.DataFrame({word: of[way].area for way, word in ways.items()}).loc[order]
+area = pd.DataFrame({word: of[way].area for way, word in ways.items()})
 table = pd.concat(
     {"area": area.round(2), "rank": area.rank(ascending=False, method="min").astype(int)}, axis=1
 )
@@ -1639,31 +1652,26 @@ table["1 − x", "tied with the first"] = of["flip"].tied.astype(bool)
 table
 
 # %%
-for word, column in area.items():
-    below = column.index[(column <= column["Random map"]) & (column.index != "Random map")]
-    print(f"{word}: not above the random map: {', '.join(below) or 'none'}")
+for way, word in ways.items():
+    low, high = of[way].gain_low.drop("Random map"), of[way].gain_high.drop("Random map")
+    for said, group in (("not told from", (low <= 0) & (high >= 0)), ("below", high < 0)):
+        print(f"{word}, {said} the random map: {', '.join(group.index[group]) or 'none'}")
 print("\nrank correlation of the methods' order between two replacements:")
 area.corr("spearman").round(2)
 
 # %% [markdown]
-# **What to see.** First the random map. Under $1-x$ it does well, since most of the picture is black ground,
-# and white specks scattered over it are strange wherever they fall. Whoever does no better there has shown
-# nothing. That is half of the field: occlusion, CAM and Grad-CAM, composite LRP, guided backprop and the
-# deconvnet come *below* it, and LRP-αβ is level with it. Their maps are smooth and put the first flips side
-# by side; scattered ones seem to hurt this network more. With black, the random map is at the
-# bottom, since black pixels stay black and it wastes its flips; then most of them pass it. The edge map is
-# worst under $1-x$: at an edge the ink is half grey, and flipping grey gives grey.
+# **What to see.** A line is the interval of a method's difference to the random map on the same digits: whoever
+# does not pass 0 has shown nothing. Under $1-x$ the random map does well, since most of the picture is black
+# ground, and white specks scattered over it are strange wherever they fall. Told above it are integrated
+# gradients, gradient × input, LRP-ε and DeepLIFT, nearly the same map here, SmoothGrad and occlusion. The plain
+# gradient, α2β1, CAM and Grad-CAM are not told from it on these digits. Guided backprop, the deconvnet and
+# ε-plus come *below* it: their maps are smooth and put the first flips side by side; scattered ones seem to hurt
+# this network more. The edge map is worst: at an edge the ink is half grey, and flipping grey gives grey. With
+# black, the random map wastes its flips on pixels that are black already, and every method passes it.
 #
-# On top there is no single winner but a leading group, nearly the same map here: integrated gradients,
-# gradient × input and LRP-ε. (Path gradients along the straight line *are* integrated gradients: one row
-# twice.) “Tied” marks the methods whose *paired* difference to the first cannot be told from 0 on these
-# digits; it is not read off the intervals. DeepLIFT is behind by little, but all digits agree so closely that
-# it can be told from 0; SmoothGrad is behind by more, but the digits differ so much (on some it is well
-# ahead) that this may be chance.
-#
-# The order of the methods hardly depends on whether pixels become $1-x$, black or the mean (correlations of
-# .9 and more), because the leaders stay; the random map's place does, and one row of sixteen hardly moves a
-# correlation.
+# On top there is no winner but a leading group: “tied” marks the methods whose *paired* difference to the first
+# cannot be told from 0. The order of the methods is much alike under the four replacements (correlations); the
+# random map's place is not, and one row of fifteen hardly moves a correlation.
 #
 # **What this ranking does not prove.** It proves that the pixels a map puts first move *this* network when
 # they are replaced in *this* way. The pictures on the way were never seen in training, so a score may fall
@@ -1677,18 +1685,19 @@ area.corr("spearman").round(2)
 # end.
 
 # %%
+compared = ["gradient", "integrated_gradients", "lrp_epsilon", "LRP ε-plus", "grad_cam", "random", "sobel"]
 both = evaluate.pixel_flipping(
     cnn,
     few.images[:8],
     few.labels[:8],
-    ["lrp_composite", "lrp_epsilon", "integrated_gradients", "gradient", "grad_cam", "random", "sobel"],
+    {m: judged[m] for m in compared},
     order=["highest", "lowest"],
     replace="blurred",
     share=1.0,
     steps=14,
     options={"integrated_gradients": {"steps": 8}},
 )
-both = both.pivot(index="label", columns="order", values=["under", "tied"])
+both = both.pivot(index="label", columns="order", values=["under", "tied"]).loc[both.label.unique()]
 pd.DataFrame(
     {
         "deletion ↓": both["under", "highest"].astype(float).round(2),
@@ -1696,14 +1705,14 @@ pd.DataFrame(
         "insertion ↑": both["under", "lowest"].astype(float).round(2),
         "tied with the best ": both["tied", "lowest"].astype(bool),
     }
-).sort_values("insertion ↑", ascending=False)
+)
 
 # %% [markdown]
-# **What to see.** Another question, another order: composite LRP, in the lower half of the last table, has
-# the best mean at insertion. But these are eight digits, and the paired intervals tell only some of the
-# methods from the best (“tied”). And look for the controls: at insertion the edge map and even the random map
-# come before Grad-CAM and the gradient. The blurred digit is already most of the digit, and any pixels that
-# are put back help.
+# **What to see.** Another question, another order: ε-plus, below the random map a moment ago, has the best mean
+# at insertion. But look for the controls. At deletion the edge map, which never saw the network, is “tied” with
+# the best while the gradient is not; at insertion the edge map and even the random map come before Grad-CAM and
+# the gradient, since the blurred digit is already most of the digit, and any pixels that are put back help.
+# With eight digits this test decides next to nothing.
 #
 # **Try it.** Move the number of pixels; change the order, the method and the replacement.
 
@@ -1730,7 +1739,7 @@ top_down = ["head", "features.12", "features.9", "features.6", "features.3", "fe
 shown = {
     "picture": x[0],
     "Sobel edges": evaluate.sobel(viewer, x)[0],
-    "LRP αβ": attribution.lrp_alpha_beta(viewer, x, label)[0],
+    "LRP α2β1": attribution.lrp_alpha_beta(viewer, x, label)[0],
 }
 for n in (1, 3, 6):
     shown[f"{n} of 6 layers random"] = attribution.lrp_alpha_beta(
@@ -1752,7 +1761,7 @@ plot.describe(
 # random top layers:
 
 # %%
-told, new = shown["LRP αβ"].sum(0)[None], {}
+told, new = shown["LRP α2β1"].sum(0)[None], {}
 for seed in range(8):
     other = evaluate.randomised(viewer, ["head"], seed=seed)
     R = attribution.lrp_alpha_beta(other, x, label).sum(1)
@@ -1771,22 +1780,15 @@ four = scenes.take((scenes.labels > 0).nonzero()[:4, 0])
 brief = {
     "smoothgrad": {"samples": 4},
     "integrated_gradients": {"steps": 4},
-    "path_gradients": {"steps": 4},
     "occlusion": {"window": 22, "stride": 21},
 }
-checked = evaluate.sanity(viewer, four.images, labels=four.labels, options=brief)
+checked = evaluate.sanity(viewer, four.images, judged, labels=four.labels, options=brief)
 layers = checked.drop_duplicates("depth").layer
 fig, panels = plot.subplots(1, 2, size=(11.6, 3.8), sharey=True)
-drawn = ["gradient", "lrp_epsilon", "lrp_composite", "guided_backprop", "grad_cam", "sobel", "random"]
+drawn = ["Gradient", "LRP ε", "LRP α2β1", "LRP ε-plus", "Guided backprop", "Sobel edges", "Random map"]
 for ax, column, title in zip(panels, ("absolute", "signed"), ("|R|", "R"), strict=True):
-    lines = {
-        attribution.METHODS[m].label if m in attribution.METHODS else evaluate.CONTROLS[m][0]: checked[
-            checked.method == m
-        ][column]
-        for m in drawn
-    }
     plot.curves(
-        lines,
+        {m: checked[checked.label == m][column] for m in drawn},
         x=range(7),
         ax=ax,
         xlabel="random from the top down to",
@@ -1799,8 +1801,9 @@ panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 plot.describe(
     fig,
     "Similarity to the original map against the number of random layers. By absolute value guided backprop "
-    "and composite LRP stay similar until most layers are random, LRP epsilon falls with the gradient. With "
-    "the sign, composite LRP turns negative with the top layer; guided backprop stays positive.",
+    "and epsilon-plus stay similar until most layers are random, LRP alpha 2 beta 1 falls sooner, LRP epsilon "
+    "with the gradient. With the sign, the last two turn negative with the top layer, as epsilon-plus does; "
+    "guided backprop stays positive.",
 )
 
 # %%
@@ -1815,15 +1818,16 @@ pd.DataFrame(
         "SSIM, 3 random": wide["ssim"][3],
         "|R| against edges": wide["edges"][0],
     }
-).sort_values("|R|, 3 random").round(2)
+).loc[order].round(2)
 
 # %% [markdown]
 # **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided
-# backprop forgets slowly and keeps its sign; it mostly restores the picture, as Adebayo et al. found. And by
-# $|R|$, *LRP with αβ or composite rules is like it*: rules that send only positive contributions down
-# multiply non-negative matrices, whose product soon looks the same whatever stands on top (Sixt, Granz,
-# Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly the sign. The clean maps
-# pay for being clean: they tell more of *where* something is than of *what* the class needs.
+# backprop forgets slowly and keeps its sign. Adebayo et al. found that it mostly restores the picture's edges;
+# the last column does not show that here. And by $|R|$, *ε-plus is like it*: a rule that sends only positive
+# contributions down multiplies non-negative matrices, whose product soon looks the same whatever stands on top
+# (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly the sign. α2β1
+# sends both kinds down, and forgets sooner, if later than LRP-ε. The clean maps pay for being clean: they tell
+# more of *where* something is than of *what* the class needs.
 #
 # No method comes near the 1 of the edge map in the last column: on this network the claim holds for all of
 # them.
@@ -1890,11 +1894,10 @@ judge, drawings = zoo.load("shapes-cnn"), data.shapes(24, split="test")
 polygons, drawings = drawings.take((drawings.labels == 1).nonzero()[:6, 0]), drawings.take(slice(0, 10))
 on_shapes, on_scenes = (brief | {"occlusion": {"window": w, "stride": s}} for w, s in ((26, 19), (16, 12)))
 results = {
-    "shapes: border": evaluate.truth(judge, drawings, options=on_shapes),
-    "polygons: corners": evaluate.truth(judge, polygons, cause="corner", options=on_shapes),
-    "scenes: house, trees": evaluate.truth(viewer, scenes.take(slice(0, 28)), options=on_scenes),
+    "shapes: border": evaluate.truth(judge, drawings, judged, options=on_shapes),
+    "polygons: corners": evaluate.truth(judge, polygons, judged, cause="corner", options=on_shapes),
+    "scenes: house, trees": evaluate.truth(viewer, scenes.take(slice(0, 28)), judged, options=on_scenes),
 }
-order = results["scenes: house, trees"].label
 fig, panels = plot.subplots(1, 3, size=(12, 4.8), sharey=True)
 for ax, (name, r) in zip(panels, results.items(), strict=True):
     r = r.set_index("label").loc[order]
@@ -1913,8 +1916,8 @@ for ax, (name, r) in zip(panels, results.items(), strict=True):
 plot.describe(
     fig,
     "Relevance mass on the pixels that cause the class, with 95 % intervals, for every method and two "
-    "controls, on shapes, on polygons' corners and on scenes; the dashed line is chance. LRP alpha-beta and "
-    "composite lead in all three.",
+    "controls, on shapes, on polygons' corners and on scenes; the dashed line is chance. LRP alpha 2 beta 1 and "
+    "epsilon-plus lead in all three.",
 )
 measures = ["mass", "rank", "pointing"]
 display(
@@ -1925,7 +1928,7 @@ display(
 above = evaluate.truth(
     viewer,
     scenes.take(slice(0, 28)),
-    ["lrp_alpha_beta", "lrp_epsilon", "integrated_gradients", "sobel"],
+    {m: judged[m] for m in ("integrated_gradients", "lrp_epsilon", "LRP α2β1", "sobel")},
     sky,
     options={"integrated_gradients": brief["integrated_gradients"]},
 )
@@ -1941,10 +1944,9 @@ print(
 # is what controls are for. On *scenes*, where most edges have nothing to do with the label, it puts less
 # *mass* on house and trees than LRP and guided backprop do. By the other two measures it still beats or
 # equals most: its rank accuracy is above that of guided backprop and LRP-ε, and its highest pixel hits as
-# often as LRP-ε's and more often than αβ's. Integrated gradients and SmoothGrad stay behind it in mass as
-# well; of the mass of integrated gradients half lies on sky, clouds and mountains, as of the edge map's and
-# more than of LRP's (line below the table): bright pixels are far from its black baseline. LRP with αβ or
-# composite rules leads in mass everywhere, as Arras et al. report. So the methods that forgot least in
+# often as LRP-ε's and more often than α2β1's. Integrated gradients and SmoothGrad stay behind it in mass as
+# well: on sky, clouds and mountains they put about what chance gives, LRP and above all α2β1 less (line below
+# the table). α2β1 and ε-plus lead in mass everywhere, as Arras et al. report. So methods that forgot slowly in
 # section 8 find the object best, and both can be true: *where* the object stands hardly depends on the top
 # layers. CAM and Grad-CAM have maps of 4 × 4 cells on scenes: they find the place and smear their mass, but
 # their rank accuracy is among the best. Occlusion with black windows paints a new dark object into the
@@ -1955,11 +1957,11 @@ print(
 # grass below it a mistake. And the intervals speak of more images for *this* network, not of other networks.
 #
 # Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its
-# controls, is more modest and useful: which maps do no better than one that never saw the network. Here these
-# were, by flipping to $1-x$, occlusion, CAM, Grad-CAM, composite LRP, guided backprop, the deconvnet and
-# LRP-αβ; by the truth, occlusion on shapes against the random map, and on shapes all of them in rank accuracy
-# against the edge map. Above the random map by both judges were only the gradient, SmoothGrad and the maps
-# near gradient × input, and these are the ones that look like noise.
+# controls, is more modest and useful: which maps were not told from one that never saw the network. Here these
+# were, by flipping to $1-x$, the gradient, α2β1, CAM and Grad-CAM, while guided backprop, the deconvnet and
+# ε-plus did worse; by the truth, occlusion on shapes against the random map, and on shapes all of them in rank
+# accuracy against the edge map. Told above the random map by both were SmoothGrad and the maps near gradient ×
+# input, and these are the ones that look like noise; ε-plus and α2β1, which find the object best, were not.
 #
 # **Try it.** Any image, any method, with the cause outlined.
 
