@@ -11,6 +11,7 @@ from ..widgets import Slider, Toggle
 from . import Demo
 from .canvas import Canvas, Chart, number
 
+STARTS, ITEMS = {"z = 0": 0.0, "z ~ N(0, 0.03²)": 0.03, "z ~ N(0, 0.1²)": 0.1}, 16
 PENALTIES = {"p = 1": 1.0, "p = 0.8": 0.8, "p = 0.5": 0.5}
 _STEPS, _START = 12, 10.0  # of the continuation: steps, and β at the start
 
@@ -73,14 +74,14 @@ def _use(board, z, f):
 def settling(step, start, item):
     """Section 3: layer 1 after so many steps, which switches moved in the last one, and the share that moved in each."""
     states = _run(start, item)
-    y, (maps, picture, moved, pooled) = photo_codes.photo_layers().y[item], states[step - 1]
+    y, (nonzero, picture, moved, held) = photo_codes.photo_layers().y[item], states[step - 1]
     board, side, limit = Canvas(900, 400), 210, plot.limit_of(y, 0.99)
     board.text(20, 26, "picture y", 11.5, bold=True, anchor="ls")
     board.picture(_grey(y[0], limit), 20, 36, side, side)
     board.text(250, 26, f"R z after step {step}", 11.5, bold=True, anchor="ls")
     board.picture(_grey(picture[0, 0], limit), 250, 36, side, side)
     board.text(480, 26, "blocks of the 8 pooled maps that hold something", 11.5, bold=True, anchor="ls")
-    held, changed = pooled[0] != 0, moved[0]
+    held, changed = held[0], moved[0]
     tiles = []
     for g in range(8):
         rgb = np.full((*held.shape[1:], 3), 255, np.uint8)
@@ -90,21 +91,22 @@ def settling(step, start, item):
     mosaic = np.concatenate([np.concatenate(tiles[:4], 1), np.concatenate(tiles[4:], 1)])
     board.picture(mosaic, 480, 36, 400)
     board.text(480, 250, "grey: the switch stayed; orange: it moved in this step", 10.5, plot.MUTED)
-    share = np.array([float(moved.sum() / (pooled != 0).sum().clamp_min(1)) for _, _, moved, pooled in states])
+    share = np.array([float(moved.sum() / held.sum().clamp_min(1)) for _, _, moved, held in states])
     chart = Chart(board, (70, 300, 390, 56), (1, len(states)), (1e-4, 1), "step",
                   "share of switches that moved", (1, 5, 10, 15, 20, 25, 30), (1e-4, 1e-2, 1), log="y")
     chart.lines((np.arange(1, len(states) + 1), share.clip(1e-4), plot.COLORS[1], 2))
     chart.dot(step, max(share[step - 1], 1e-4))
-    for i, (label, value) in enumerate((("moved in this step", f"{share[step - 1]:.2%}"), ("nonzero share of z", f"{float((maps != 0).float().mean()):.1%}"),
+    for i, (label, value) in enumerate((("moved in this step", f"{share[step - 1]:.2%}"), ("nonzero share of z", f"{nonzero:.1%}"),
                                         ("left of y", f"{float((picture[0] - y).square().sum() / y.square().sum()):.0%}"))):
         board.text(490 + 140 * i, 292, label, 10.5, plot.MUTED)
         board.text(490 + 140 * i, 308, value, 18, bold=True)
     return board.jpeg()
 
 
-@functools.lru_cache(32)
+@functools.lru_cache(64)
 def _run(start, item, steps=30):
-    """The thirty states of one item's first layer: (maps, picture, which switches moved, pooled), from z ~ start · N(0, 1)."""
+    """The thirty states of one item's first layer: (share of z that is not 0, picture, which switches moved,
+    which blocks hold something), from z ~ start · N(0, 1)."""
     found = photo_codes.photo_layers()
     y, f = found.y[item:item + 1], found.filters[:1]
     z = start * torch.randn(found.layers[0].maps[:1].shape, generator=torch.Generator().manual_seed(0))
@@ -112,11 +114,19 @@ def _run(start, item, steps=30):
     states, before = [], [adaptive.pool(z)[1].index]
 
     def keep(z, pooled, switches, picture):
-        states.append((z, picture, (switches.index != before[-1]) & (pooled != 0), pooled))
+        held = pooled != 0
+        states.append((float((z != 0).float().mean()), picture, (switches.index != before[-1]) & held, held))
         before[:] = [switches.index]
 
     adaptive.infer(y, f, lam=1.0, steps=steps, beta=_beta(), z=z, watch=keep)
     return states
+
+
+def _settled():
+    """Every start of every picture, some seconds: done when the demo opens, so that no move waits for one."""
+    for start in STARTS.values():
+        for item in range(ITEMS):
+            _run(start, item)
 
 
 @functools.cache
@@ -140,9 +150,9 @@ def demos():
              "A high-passed picture, its reconstruction from a sparse code, what is left, where the code is not zero, how much each "
              "of sixteen filters is used, and the objective at every step."),
         Demo("02/switches", "02", "Switches come to rest", settling,
-             {"step": Slider(1, 30, 3, label="step"), "start": Toggle({"z = 0": 0.0, "z ~ N(0, 0.03²)": 0.03, "z ~ N(0, 0.1²)": 0.1}, label="start"),
-              "item": Slider(0, 15, 3, label="picture")},
+             {"step": Slider(1, 30, 3, label="step"), "start": Toggle(STARTS, label="start"),
+              "item": Slider(0, ITEMS - 1, 3, label="picture")},
              "From z = 0 the first step decides nearly all switches. From noise they start at random, and move until the picture has won.",
              "A picture, its reconstruction after some steps of ISTA, the blocks whose switches moved in the last step in orange, "
-             "and the share of switches that moved in each step."),
+             "and the share of switches that moved in each step.", ready=_settled),
     ]
