@@ -41,6 +41,9 @@ def _gradient_cases(rng):
         {"x": _draw(rng, 1, 3), **_random_polynomial(rng, 3), "note": "a polynomial of three features, one row"},
         {"x": _draw(rng, 5, 2), **functions.random_network(rng, 2),
          "note": "a smooth network of two features, five rows"},
+        {"x": _draw(rng, 2, 3), **{k: 1e6 * v if k in ("f.A", "f.b", "f.c", "f.k") else v
+                                   for k, v in _random_polynomial(rng, 3).items()},
+         "note": "a polynomial that runs into the millions, two rows"},
         {"x": x[np.argsort(-clear)[:4]], **relu, "note": "a ReLU network of three features, four rows"},
     ]
 
@@ -62,6 +65,7 @@ GRADIENT = formula(
     id="4.1", title="The gradient's credit", points=1, minutes=5, difficulty=1,
     task="gradient_credit(f, x): the gradient ∂f/∂x of each row. x (N, D) → (N, D). Tolerance 1e-3.",
     library=answers.gradient_credit, cases=_gradient_cases, truth=_slope, axes="(N, D)",
+    finite="Is something divided by zero, or computed in half precision, which ends at 65,504?",
     use=lambda answer: lambda f, x: (answer(f, x), answer(f, x))[1],  # .grad adds up from call to call
     mistakes=[
         ("That is f(x) itself: differentiate it.", lambda f, x: f(x)),
