@@ -38,6 +38,14 @@ def usable(mapping, kernel, p):
     return kernel, 1.0, f"Fisher vectors are signed: shown with the {bow.KERNELS[kernel]} kernel and p = 1"
 
 
+def _train():
+    """Every machine that can be asked for: done when the demo opens, so that no move waits for one."""
+    for mapping in bow.MAPPINGS:
+        for kernel in bow.KERNELS:
+            for p in _POWERS.values():
+                bow.trained(mapping, *usable(mapping, kernel, p)[:2])
+
+
 @functools.lru_cache(maxsize=256)
 def explained(mapping, kernel, p, picture, paint):
     return bow_relevance.explain(bow.trained(mapping, kernel, p), pictures()[picture][0], paint)
@@ -123,8 +131,8 @@ def demos():
          "paint": Toggle(_PAINT, None, "area(l)")},
         "A support vector machine on bags of words says polygon (positive) or circle. Red pixels speak for "
         "polygon. The four sums agree where the kernel is a sum over words; elsewhere the Taylor "
-        "decomposition leaves a gap. The first picture takes some seconds: everything is trained then.",
+        "decomposition leaves a gap. It takes some seconds to open: everything is trained then.",
         "A picture of shapes with boxes round its three strongest windows; the same with the relevance of "
         "its pixels; bars of f(x) and of the sums of relevance over words, descriptors and pixels; below, "
         "the relevance of "
-        "every word.", 900)]
+        "every word.", 900, ready=_train)]
