@@ -121,18 +121,20 @@ def test_the_longer_runs_claims_and_which_do_not_hold(notebook):
 
 
 def test_the_planes_points_are_the_librarys():
-    thing = lecture07.Plane("ReLU", 17, 30)
+    thing = lecture07.Plane("ReLU", 17, 30, network=20)
     step = thing.run.steps[thing.moment]
     assert abs(step * plane.BATCH / plane.TRAINED - 30) < 3
-    expected = plane.look(thing.run, thing.moment, 17)[:, : lecture07.SHOWN].mean(1)
-    assert np.allclose(lecture07._point("ReLU", 17, thing.moment), expected)
+    assert np.allclose(lecture07._cloud("ReLU", 17, thing.moment), plane.look(plane.train("ReLU"), thing.moment, 17))
+    path = lecture07._path("ReLU", 17, 19)
+    for k in (0, 3, path.shape[1] - 1):
+        assert np.allclose(path[:, k], plane.look(thing.run, k * lecture07.APART, 17)[:, 19])
     thing.step(len(thing.run.steps))
     assert thing.run.steps[thing.moment] == step, "from the last moment it goes on with the first"
 
 
 def test_the_demos_promise_what_they_have():
     live = demos.get("07")
-    assert set(live.controls) == {"activation", "bins", "epoch"} and live.make is lecture07.Plane
+    assert set(live.controls) == {"activation", "bins", "epoch", "network"} and live.make is lecture07.Plane
     assert {d.name for d in demos.all() if d.lecture == "07"} >= {"07", "07/bins", "07/channel"}
     for one, flip in ((0.0, 0.5), (1.0, 1.0), (0.5, 0.0)):
         assert lecture07.channel(one, flip, 0.0)[:2] == b"\xff\xd8"

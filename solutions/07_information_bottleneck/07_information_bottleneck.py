@@ -22,7 +22,7 @@
 # | | |
 # |---|---|
 # | **You will be able to** | compute entropy, mutual information and what processing does to them · draw the information plane of a network in training and say which part of the picture is the estimator's · bound the information of a layer that is too large to bin, by a decoder · see what a layer kept · measure pixel by pixel what it discards · measure the entropy of a network's gates and penalise it |
-# | **Time** | 160 minutes, of which 68 for the six exercises; a break fits well before section 4 |
+# | **Time** | 150 minutes, of which 58 for the six exercises; a break fits well before section 4 |
 # | **Builds on** | probability tables and logarithms; training a network in PyTorch |
 # | **Sources** | Shwartz-Ziv, Tishby 2017, *Opening the Black Box of Deep Neural Networks via Information*; Saxe, Bansal, Dapello, Advani, Kolchinsky, Tracey, Cox 2018, *On the Information Bottleneck Theory of Deep Learning*; Darlow, Storkey 2020, *What Information Does a ResNet Compress?*; Ma, Zhang, Zhang, Zhang 2019, *Quantifying Layerwise Information Discarding of Neural Networks*; Guan et al. 2019, *Towards a Deep and Unified Understanding of Deep Neural Models in NLP*; Ren et al. 2021, *Towards Theoretical Analysis of Transformation Complexity of ReLU DNNs* |
 
@@ -78,7 +78,7 @@ pd.DataFrame(
 # differs, and only in it is there information: $H(X,Y)=H(X)+H(Y)$ exactly where nothing is shared.
 
 # %% [markdown]
-# ### Exercise 7.1 — entropy and mutual information of a table ★☆☆ · 8 min · 1 point
+# ### Exercise 7.1 — entropy and mutual information of a table ★☆☆ · 5 min · 1 point
 #
 # Write `table_information(joint)`: from a joint table $p(x,y)$, `joint` (K, L) with a row for each $x$, return
 # $H(X)$ and $I(X;Y)$, in bits. Entries may be 0.
@@ -170,7 +170,7 @@ for attempt in (
 # $$I(X;T)=H(T),\qquad I(T;Y)=H(T)+H(Y)-H(T,Y).$$
 
 # %% [markdown]
-# ### Exercise 7.2 — what a layer knows, by bins ★★★ · 15 min · 3 points
+# ### Exercise 7.2 — what a layer knows, by bins ★★☆ · 10 min · 2 points
 #
 # Write `binned_information(h, y, bins, low, high)`: $I(X;T)$ and $I(T;Y)$ in bits, for a layer's outputs `h`
 # (N, D) on N different inputs with labels `y` (N,), whole numbers. The bin of a value is
@@ -195,7 +195,7 @@ def binned_information(h, y, bins, low, high):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "check-7.2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-7.2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 check("7.2", binned_information)
 
 # %% [markdown]
@@ -307,8 +307,8 @@ for k, line in enumerate(ax.get_lines()):
 plot.describe(
     ax,
     "The information plane of the ReLU networks, a dot at each start: the paths of all hidden layers rise from lower left to "
-    "upper right "
-    "and none of them turns left; only the output, layer 6, does.",
+    "upper right, but for a first small step to the left, "
+    "and none of them turns left later; only the output, layer 6, does, by three bits.",
 )
 
 # %%
@@ -328,7 +328,8 @@ for when, outputs in (("before", first), ("after", last)):
 pd.DataFrame(rows).T.rename_axis(["", "bins", "change of I(X;T)"])
 
 # %% [markdown]
-# **What to see.** In the rows “fixed” and “after” ReLU layers do not compress in the mean, though about half of the
+# **What to see.** In the plane only the output, layer 6, turns left: it is a softmax, which saturates, so this is what Saxe's
+# explanation predicts. In the rows “fixed” and “after” ReLU layers do not compress in the mean, though about half of the
 # networks fall in layers 3 and 4. So far Saxe and his colleagues are right. But this ruler is biased too, **towards
 # gain**: outputs grow in training (in layer 5 the largest from 2 to 23), so that at the start they share a few of the
 # 100 bins. The other rows are the same networks, measured in two ways that are **biased towards compression**:
@@ -339,8 +340,7 @@ pd.DataFrame(rows).T.rename_axis(["", "bins", "change of I(X;T)"])
 #   cannot be positive whatever the network does.
 #
 # **The number of bins.** Now the bins stay fixed and their number changes. Move the slider for tanh, from 3 to
-# 10,000, and watch the verdict. (The demo shows four of the twenty networks, whose layer 5 loses more than most: the
-# table below has all twenty.)
+# 10,000, and watch the verdict of all twenty networks.
 
 # %% tags=["demo"]
 demos.get("07/bins").show()
@@ -372,7 +372,7 @@ pd.DataFrame(verdicts).T.rename_axis(["", "bins"])
 # different inputs to different places, $I(X;T)=H(X)=12$ bits, before, during and after training. On these
 # 4,096 inputs the tanh networks discard nothing. What a bin measures is how *crowded* the outputs are on the scale of
 # its width, and whether crowding matters depends on who reads the layer, with which noise. Only ReLU
-# really merges inputs, where all units of a layer are shut; whether more or less after training than before, twenty
+# really merges inputs, where all units of a layer, or of one below, are shut; whether more or less after training than before, twenty
 # networks do not tell.
 
 # %% [markdown]
@@ -406,10 +406,10 @@ pd.DataFrame(rows).T.rename_axis(["", "σ"])
 # chain may leak. How much, and whether more comes out than went in, is to be computed:
 
 # %% [markdown]
-# ### Exercise 7.3 — the data-processing inequality as a test ★★☆ · 8 min · 1 point
+# ### Exercise 7.3 — the data-processing inequality as a test ★★☆ · 6 min · 1 point
 #
 # Write `processing(p)`: from a table $p(x,y,z)$, `p` (K, L, M), return two numbers in bits: what processing
-# lost, $I(X;Y)-I(X;Z)$, and what leaked past $Y$, $I(X;Z|Y)=H(X,Y)+H(Y,Z)-H(X,Y,Z)-H(Y)$.
+# lost, $I(X;Y)-I(X;Z)$, and what leaked past $Y$, $I(X;Z|Y)=H(X,Y)+H(Y,Z)-H(X,Y,Z)-H(Y)$. Entries may be 0.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-7.3", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -443,10 +443,11 @@ for activation, bins in plane.BINS.items():
             "leaked, mean": leaks[:, k].mean(),
             "more came out, of 20": int((lost[:, k] < 0).sum()),
         }
-pd.DataFrame(rows).T.round(3)
+pd.DataFrame(rows).T.round(3).astype({"more came out, of 20": int})
 
 # %% [markdown]
-# **What to see.** “Leaked” is $I(X;T_{k+1}|T_k)$ of the binned layers, 0 for a true chain. It is not 0. Where
+# **What to see.** “Leaked” is $I(X;T_{k+1}|T_k)$ of the binned layers, 0 for a true chain. It is nearly 0 between
+# the lower layers, and not above. Where
 # “lost” is negative, the binned layer seems to know *more* than the layer it was computed from, which cannot
 # be. It happens in two of the 80 ReLU pairs, and in no tanh pair, though those leak as well. An estimate that breaks an inequality of the thing it estimates is an estimate of something else.
 
@@ -550,6 +551,14 @@ show_source(bounds.log_likelihood)
 # every layer at every moment, all at once, and judged on digits that neither the network nor the decoder has
 # seen: on training digits a decoder that learns by heart would not give a bound.
 #
+# **What the axis says.** $H(x)$ of digits is not known. What can be drawn is how many bits a decoder gains
+# over one that sees no $h$, $\mathbb E\log_2q(x\mid h)-\mathbb E\log_2q(x)$. The unknown constant is the same for all
+# layers and moments, so *differences* between points are differences of bounds; the height of the zero line is
+# not known: so a gain is not itself a bound of $I(x;h)$, it lies above the bound by what $q(x)$ lacks. And “decoder”
+# belongs into every sentence about the picture. Without noise the layers of a network
+# are functions of $x$: the first ones hardly lose anything, and $I(y;h)$ would stay near $H(y)$ all through
+# training. What rises is what a small decoder *can read*.
+#
 # One classifier, live:
 
 # %%
@@ -563,7 +572,7 @@ for axis, column, name in ((axes[0], "x_bits", "x"), (axes[1], "y_bits", "y")):
         ax=axis,
         xlabel="training step",
         ylabel="bits",
-        title=f"I({name}; h), by a decoder",
+        title=f"bits gained about {name}, by a decoder",
         legend=name == "y",
     )
     axis.set_xticks(range(len(lines)), lines.index)
@@ -575,17 +584,9 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** Left, the deeper the layer, the fewer bits about the picture; $h_4$ loses most of its own within
-# the first steps, $h_3$ some. Right, $h_4$ starts with the fewest bits about the label, loses a quarter of a bit at
-# first, $h_3$ a fifth, and $h_4$ gains most.
-#
-# **What the axis says.** $H(x)$ of digits is not known. The left panel shows how many bits a decoder gains
-# over one that sees no $h$, $\mathbb E\log_2q(x\mid h)-\mathbb E\log_2q(x)$. The unknown constant is the same for all
-# layers and moments, so *differences* between points are differences of bounds; the height of the zero line is
-# not known: so a gain is not itself a bound of $I(x;h)$, it lies above the bound by what $q(x)$ lacks. And “decoder”
-# belongs into every sentence about the picture. Without noise the layers of a network
-# are functions of $x$: the first ones hardly lose anything, and $I(y;h)$ would stay near $H(y)$ all through
-# training. What rises is what a small decoder *can read*.
+# **What to see.** Left, the deeper the layer, the fewer bits about the picture, and $h_4$ loses most of its own within
+# the first steps. Right, $h_4$ starts with the fewest bits about the label and gains most. Would another network, with other
+# first weights, show the same?
 
 # %% [markdown]
 # **From the longer run** (`xaikit run 07/decoder-bounds --full`; five seeds each): the same for 1,000 steps, for
@@ -607,7 +608,7 @@ for column, task in enumerate(kept.TASKS):
             lines,
             ax=axis,
             xlabel="training step" if row else "",
-            ylabel="" if column else f"I({name}; h), bits",
+            ylabel="" if column else f"bits gained about {name}",
             title=task if row == 0 else None,
             legend=row == 1 and column == 1,
         )
@@ -619,8 +620,8 @@ plot.describe(
     "classifier h4 falls in bits about the input and rises in bits about the label; in the auto-encoder h4 changes "
     "little in the first hundred steps and then rises in both.",
 )
-columns = [("I(x; h)", "x_bits", *steps) for steps in ((0, 100), (25, 100), (100, 1000), (0, 1000))]
-columns += [("I(y; h)", "y_bits", 0, 1000)]
+columns = [("about x", "x_bits", *steps) for steps in ((0, 100), (25, 100), (100, 1000), (0, 1000))]
+columns += [("about y", "y_bits", 0, 1000)]
 changes = {
     (task, layer): {
         f"{name}, step {start} to {stop}": "{:+.1f} ({:+.1f} … {:+.1f})".format(
@@ -736,7 +737,7 @@ demos.get("07/kept").show()
 # optimum has a closed form.
 
 # %% [markdown]
-# ### Exercise 7.5 — the noise a linear layer bears ★★★ · 15 min · 3 points
+# ### Exercise 7.5 — the noise a linear layer bears ★★★ · 18 min · 3 points
 #
 # Write `largest_noise(W, radius, cap)` for $f(x)=Wx$, `W` (J, I): the σ (I,) that make $\sum_i\ln\sigma_i$ as large as
 # possible with $\mathbb E\lVert W\varepsilon\rVert^2\le$ `radius`² and $\sigma_i\le$ `cap`. Start without the cap (Lagrange). Then mind that
@@ -765,30 +766,33 @@ check("7.5", largest_noise)
 # **Every free input moves the feature by the same amount**: $\sigma_i\lVert W_{:i}\rVert$ is the same for all of them. A deep network
 # has a slope $\partial f/\partial x_i$ in place of a column, and it depends on where one stands. So `discard` iterates: take the
 # slopes at *noisy* pictures, set $\sigma_i\propto1/\lVert\partial f/\partial x_i\rVert$, draw new noise, and fit one factor so that the feature
-# moves by τ. The norm of all slopes of a pixel is the mean square of $v^\top\partial f/\partial x_i$ over random $v$, one backward
-# pass each. On a linear layer the result must be yours:
+# moves by τ. The squared norm of all slopes of a pixel is the mean square of
+# $v^\top\partial f/\partial x_i$ over random $v$ (entries independent, mean 0, variance 1), one backward
+# pass each. On a linear layer the result must be yours, up to the error of 200 such draws:
 
 # %%
 g = torch.Generator().manual_seed(0)
 W = torch.randn(20, 36, generator=g) * torch.linspace(0.1, 2, 36)
 W[:, 0] = 0
-own = answer("7.5")(W, 2.0, 1.5)
-found = discarding.discard(lambda x: x.flatten(1) @ W.T, torch.rand(1, 1, 6, 6, generator=g), 1.0, tau=4.0, cap=1.5, samples=200)
+own = answer("7.5")(W, 2.0, 0.25)
+found = discarding.discard(lambda x: x.flatten(1) @ W.T, torch.rand(1, 1, 6, 6, generator=g), 1.0, tau=4.0, cap=0.25, samples=200)
 error = (found.sigma.flatten() / own).log().abs().max()
-print(f"largest relative difference {error:.1%}; {int((own >= 1.5).sum())} of 36 inputs at the cap")
+print(f"largest relative difference {error:.1%}; {int((own >= 0.25).sum())} of 36 inputs at the cap")
 
 # %% [markdown]
 # **A network of scenes.** `scenes-cnn` says which of house and trees stand on the grass; sky, clouds, sun and
-# mountains say nothing about it. Five layers, twelve scenes; white pixels kept many bits, black ones none.
+# mountains say nothing about it. Five layers, four of twelve scenes; white pixels kept 7 bits or more, black ones
+# none. The numbers above the maps are the mean bits of house and trees | of the rest.
 
 # %%
 images, masks = scene_noise.pictures()
 pick = [0, 1, 2, 4]
-sheet = [[plot.tile(images[i]) for i in pick]]
+sheet, names = [[plot.tile(images[i]) for i in pick]], ["x"]
 for depth in scene_noise.DEPTHS:
     kept_bits = scene_noise.discarded(depth).kept
     sheet.append([plot.outlined(plot.tile(kept_bits[i].clamp(0, 7) / 7), masks[i].numpy()) for i in pick])
-axis = plot.sheet([list(row) for row in zip(*sheet, strict=True)], columns=["x", *scene_noise.DEPTHS], size=1.25)
+    names.append(f"{depth}\n{kept_bits[pick][masks[pick]].mean():.1f} | {kept_bits[pick][~masks[pick]].mean():.1f}")
+axis = plot.sheet([list(row) for row in zip(*sheet, strict=True)], columns=names, size=1.25)
 plot.describe(
     axis,
     "Four scenes and beside each the bits that its pixels kept at five layers, as grey maps with house and trees "
@@ -868,7 +872,7 @@ demos.get("07/discarded").show()
 # $I(X;\Sigma;Y)=I(\Sigma;Y)$.
 
 # %% [markdown]
-# ### Exercise 7.6 — the entropy of gates ★★☆ · 10 min · 2 points
+# ### Exercise 7.6 — the entropy of gates ★★☆ · 7 min · 2 points
 #
 # Write `gate_entropy(z)`: from the pre-activations `z` (N, D) of a ReLU layer, return $H(\Sigma)$ and
 # $TC(\Sigma)$ in bits. A gate is open where z > 0, and $TC=\sum_dH(\Sigma^d)-H(\Sigma)$.
@@ -926,7 +930,7 @@ for ax, k, name in zip(axes, range(3), ("H(Σ) = I(X;Σ)", "TC(Σ)", "I(Σ;Y)"),
 plot.describe(
     axes[0],
     "Three panels over training steps with a line for each hidden layer. The entropy of the gates hardly "
-    "changes, largest in layer 1; the total correlation changes little; what the gates know of the label rises "
+    "changes, largest in layer 1; the total correlation rises in layer 5; what the gates know of the label rises "
     "in layers 2 to 5, most in layer 5, and in layer 1 only a little.",
 )
 for when, moment in (("before", 0), ("after", -1)):
@@ -942,13 +946,14 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** The entropy of the gates changes by less than half a bit in every layer: it falls a little in
 # the lower ones and rises a little in layer 5. Training hardly makes these networks more complex in this
-# sense. It changes *which* inputs share a pattern: $I(\Sigma;Y)$ rises, in layers 3 to 5
+# sense. Its total correlation rises in layer 5 alone, more than twofold: there the gates come to act together. And
+# training changes *which* inputs share a pattern: $I(\Sigma;Y)$ rises, in layer 2 from 0.10 to 0.49, in layers 3 to 5
 # from next to nothing to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42, so that in layer 5 most of what was to be learned can be read off the gates alone.
 #
 # **The penalty.** $L_\text{complexity}=\sum_lH(\Sigma_l)=\sum_l-\mathbb E\log p(\sigma_l)$ needs $p$, and gradients.
 # Put any other distribution $q$ in place of $p$: a cross-entropy is never below the entropy, so that
-# $-\mathbb E\log q(\sigma)$ is an upper bound that may be lowered. Ours is a kernel density over the batch, on
-# gates that are softened to $\mathrm{sigmoid}(z)$:
+# $-\mathbb E\log q(\sigma)$ is an upper bound that may be lowered. Ours is a kernel density over the batch; for the
+# sake of gradients the gates are softened to $\mathrm{sigmoid}(z)$, and then it is a bound no more, but a stand-in:
 
 # %%
 show_source(gates.complexity)
@@ -1011,7 +1016,8 @@ plot.describe(
 # %% [markdown]
 # ## The live demo
 #
-# The whole plane in motion: each path is a layer, its number beside it. Press play, or set the epoch; switch to
+# The whole plane in motion: each path is a layer of one network, its number beside it; the small dots are the same
+# layer in all twenty networks, the frames their means. Press play, or set the epoch; take another network; switch to
 # ReLU; then change the number of bins and decide what you would have published.
 
 # %% tags=["demo"]

@@ -10,7 +10,7 @@ from ..widgets import Slider, Toggle
 from . import Demo
 from .canvas import Canvas, Chart
 
-HIDDEN, SHOWN = 5, 4  # hidden layers; seeds that the demos follow
+HIDDEN, APART = 5, 8  # hidden layers; moments between two points of a path
 
 
 def _joint(one, flip):
@@ -67,8 +67,8 @@ def channel(one, flip, again):
 
 @functools.cache
 def _change(activation, bins):
-    """I(X;T) at the end minus at the start, (SHOWN, 6)."""
-    run = plane.train(activation, SHOWN)
+    """I(X;T) at the end minus at the start, (20, 6)."""
+    run = plane.train(activation)
     begun, ended = (plane.look(run, t, bins)[0] for t in (0, -1))
     return ended - begun
 
@@ -102,29 +102,36 @@ def verdict(activation, bins):
     board.text(610, 60, f"with {bins:,} bins", 12.5, bold=True)
     for k in range(HIDDEN):
         change, down = now[:, k].mean(), int((now[:, k] < -0.05).sum())
-        word = "compresses" if down >= 3 else "grows" if (now[:, k] > 0.05).sum() >= 3 else "neither"
+        up, most = int((now[:, k] > 0.05).sum()), 0.75 * plane.SEEDS
+        word = "compresses" if down >= most else "grows" if up >= most else "neither"
         board.text(610, 96 + 34 * k, f"layer {k + 1}", 12, plot.COLORS[k], bold=True)
         board.text(680, 96 + 34 * k, f"{change:+.2f} bits: {word}".replace("-", "−"), 12)
-    board.text(610, 290, f"{SHOWN} seeds; a word where three of four agree", 10.5, plot.MUTED)
+    board.text(610, 290, f"{plane.SEEDS} networks; a word where three of four agree", 10.5, plot.MUTED)
     return board.jpeg()
 
 
-@functools.cache
-def _point(activation, bins, moment):
-    """The plane at one moment, means over the seeds shown: (2, 6)."""
-    return plane.look(plane.train(activation, SHOWN), moment, bins, seeds=slice(SHOWN)).mean(1)
+@functools.lru_cache(1024)
+def _cloud(activation, bins, moment):
+    """All networks' layers in the plane at one moment, (2, 20, 6)."""
+    return plane.look(plane.train(activation), moment, bins)
+
+
+@functools.lru_cache(256)
+def _path(activation, bins, network):
+    """One network's layers at every eighth moment of its training, (2, T, 6): as many networks, one look."""
+    run = plane.train(activation)
+    return plane.look(run, list(range(0, len(run.steps), APART)), bins, seeds=network)
 
 
 class Plane:
-    """The information plane of four networks of one activation, moving on through the moments of their
-    training.
+    """The information plane of twenty networks of one activation, moving on through the moments of their training.
 
-    ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws every layer's path
-    so far.
+    ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws the layers of all networks at
+    this moment, their means as rings, and of ``network`` (1 … 20) every layer's path so far.
     """
 
-    def __init__(self, activation="tanh", bins=30, epoch=0):
-        self.activation, self.bins, self.run = activation, bins, plane.train(activation, SHOWN)
+    def __init__(self, activation="tanh", bins=30, epoch=0, network=1):
+        self.activation, self.bins, self.network, self.run = activation, bins, network, plane.train(activation)
         self.moment = int(np.abs(self.run.steps - epoch * plane.TRAINED / plane.BATCH).argmin())
 
     def step(self, n=1):
@@ -132,29 +139,28 @@ class Plane:
 
     def picture(self):
         """JPEG bytes, 900 × 430 page pixels."""
-        upto = sorted({*range(0, self.moment + 1, 4), self.moment})
-        points = np.stack([_point(self.activation, self.bins, t) for t in upto])  # (T, 2, 6)
+        cloud = _cloud(self.activation, self.bins, self.moment)
+        own, mean = cloud[:, self.network - 1], cloud.mean(1)
+        past = _path(self.activation, self.bins, self.network - 1)[:, :-(-self.moment // APART)]
+        path = np.concatenate([past, own[:, None]], 1)  # (2, T, 6)
         board = _furniture().copy()
         chart = Chart(board, *_AXES)
-        lines = [(points[:, 0, k], points[:, 1, k], plot.COLORS[k], 1.5) for k in range(len(plane.LAYERS))]
-        lines.append(
-            (points[-1, 0], points[-1, 1], plot.MUTED, 0.7)
-        )  # the layers at this moment, in their order
-        if len(upto) > 1:
-            chart.lines(*lines)
-        for k in range(len(plane.LAYERS)):
-            chart.dot(points[-1, 0, k], points[-1, 1, k], plot.COLORS[k])
-            chart.text(
-                points[-1, 0, k], points[-1, 1, k], f"{k + 1}", 9, 7, size=11, color=plot.COLORS[k], bold=True
-            )
+        for k, color in enumerate(plot.COLORS[: len(plane.LAYERS)]):
+            for x, y in zip(*chart.at(*cloud[:, :, k]), strict=True):
+                board.rectangle(x - 1.25, y - 1.25, 2.5, 2.5, color)
+        chart.lines((*own, plot.MUTED, 0.7), *((*path[:, :, k], plot.COLORS[k], 1.5) for k in range(len(plane.LAYERS))))
         for k, name in enumerate(plane.LAYERS):
-            y = 92 + 34 * k
-            board.text(640, y, name, 12, plot.COLORS[k], bold=True)
-            board.text(710, y, f"{points[-1, 0, k]:5.2f}", 12)
-            board.text(790, y, f"{points[-1, 1, k]:5.2f}", 12)
+            (x, y), color, row = chart.at(*mean[:, k]), plot.COLORS[k], 92 + 34 * k
+            board.rectangle(x - 5, y - 5, 10, 10, outline=color)
+            chart.dot(*own[:, k], color)
+            chart.text(*own[:, k], f"{k + 1}", 9, 7, size=11, color=color, bold=True)
+            board.text(625, row, name, 12, color, bold=True)
+            for left, value in zip((690, 735, 790, 835), (own[0, k], own[1, k], *mean[:, k]), strict=True):
+                board.text(left, row, f"{value:5.2f}", 12)
+        board.text(690, 44, f"network {self.network}", 11, bold=True)
         step = self.run.steps[self.moment]
-        board.text(640, 320, f"{self.activation}, {self.bins} bins", 12, bold=True)
-        board.text(640, 342, f"epoch {step * plane.BATCH / plane.TRAINED:.1f}, step {step}", 12)
+        board.text(625, 320, f"{self.activation}, {self.bins} bins", 12, bold=True)
+        board.text(625, 342, f"epoch {step * plane.BATCH / plane.TRAINED:.1f}, step {step}", 12)
         return plot.jpeg(board.image, quality=72, subsampling=2)
 
 
@@ -174,10 +180,12 @@ def _furniture():
     """What does not move."""
     board = Canvas(900, 430)
     Chart(board, *_AXES)
-    board.text(710, 66, "I(X;T)", 11, plot.MUTED)
-    board.text(790, 66, "I(T;Y)", 11, plot.MUTED)
-    board.text(640, 374, f"means over {SHOWN} seeds; input and label", 10.5, plot.MUTED)
-    board.text(640, 390, "have 12 bits and 1 bit", 10.5, plot.MUTED)
+    board.text(790, 44, f"mean of {plane.SEEDS}", 11, bold=True)
+    for left in (690, 790):
+        board.text(left, 66, "I(X;T)", 10, plot.MUTED)
+        board.text(left + 45, 66, "I(T;Y)", 10, plot.MUTED)
+    board.text(625, 374, f"small dots: all {plane.SEEDS} networks; frames: means", 10.5, plot.MUTED)
+    board.text(625, 390, "input and label have 12 bits and 1 bit", 10.5, plot.MUTED)
     return board
 
 
@@ -194,6 +202,7 @@ def demos():
         "activation": Toggle(tuple(plane.ACTIVATIONS), "tanh", label="activation"),
         "bins": Slider(2, 1000, 30, label="bins", log=True),
         "epoch": Slider(0, last, 0, label="epoch"),
+        "network": Slider(1, plane.SEEDS, 1, label="network"),
     }
     return [
         Demo(
@@ -202,12 +211,12 @@ def demos():
             "The information plane",
             compute,
             live,
-            "Each path is a layer: to the right, what it knows of the input, upwards, what it knows of the "
-            "label. Press play, "
-            "or set the epoch; then change the bins, and see how much of the picture was the ruler's.",
-            "A plane with the information on the input across and on the label upwards. Six coloured paths, "
-            "one for each "
-            "layer, rise as training goes on; for tanh those of the upper layers then turn left.",
+            "Each path is a layer of one network: to the right, what it knows of the input, upwards, what it knows of "
+            "the label; the small dots are that layer in all twenty networks, the frames their means. Press play, or set "
+            "the epoch; then change the bins, and see how much of the picture was the ruler's.",
+            "A plane with the information on the input across and on the label upwards. Six coloured paths, one for each "
+            "layer of a network, rise as training goes on, in clouds of dots, the same layers of twenty networks; for "
+            "tanh those of the upper layers then turn left.",
             make=Plane,
             preview=70,
             speed=Slider(1, 5, 1, label="speed"),
