@@ -62,7 +62,10 @@ def _on_corners(sides, **options):
     from ..features.bow_relevance import located
 
     rows = located(**options, label=1) if options else located()
-    rows = rows[rows["sides"].isin(sides)]
+    return _good(rows[rows["sides"].isin(sides)])
+
+
+def _good(rows):
     return float(((rows["corner"] > 0) & (rows["corner"] > rows["straight"])).mean()), len(rows)
 
 
@@ -80,6 +83,19 @@ def _sharp():
     return _share_on_corners((3, 4, 5, 6))
 
 
-@claim("03", f"{_PAPER}, polygons against circles", "7 and 8 sides: the same", "heatmaps, not measured")
+@claim("03", f"{_PAPER}, polygons against circles", "7 and 8 sides: the same (windows of 12 and 18 pixels, "
+                                                    "128 words)", "heatmaps, not measured")
 def _blunt():
     return _share_on_corners((7, 8))
+
+
+@claim("03", f"{_PAPER}, polygons against circles", "3 to 8 sides: the same, with windows of 6 and 9 pixels, "
+                                                    "512 words, p = 2, on the windows' central cells "
+       "(holds: in 95 of 100 polygons)", "heatmaps, not measured")
+def _finer():
+    from ..features.bow_relevance import located_finer
+
+    shares, counts = zip(*(_good(located_finer(**options)) for options in ({}, {"seed": 1}, {"shift": 0})),
+                         strict=True)
+    return (f"{shares[0]:.0%} of {counts[0]} polygons, {shares[1]:.0%} of {counts[1]} others "
+            f"(maps shifted: {shares[2]:.0%})", bool(min(shares[:2]) >= 0.95))

@@ -85,7 +85,10 @@ class Vocabulary:
 
 
 def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensions=8, per_image=60, seed=0):
-    """Visual words by k-means and a Gaussian mixture (both scikit-learn) on ``per_image`` descriptors of each image."""
+    """Visual words by k-means and a Gaussian mixture (both scikit-learn) on ``per_image`` descriptors of each image.
+
+    ``components`` 0: words alone, without the mixture that Fisher vectors need.
+    """
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
@@ -101,6 +104,8 @@ def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensio
         points = torch.cat(sample).numpy()
         means = MiniBatchKMeans(words, batch_size=2048, n_init=1, max_iter=20, random_state=seed).fit(points)
         centres.append(_tensor(means.cluster_centers_))
+        if not components:
+            continue
         edges = points[np.linalg.norm(points, axis=1) > 0.5]  # a mixture of mostly empty windows would say little
         pca = PCA(dimensions, random_state=seed).fit(edges)
         mixture = GaussianMixture(components, covariance_type="diag", reg_covar=1e-4, random_state=seed)
@@ -262,8 +267,8 @@ class BagOfWords:
 
 def columns(vocabulary, mapping):
     """The columns of each window size in a bag of words: a tuple of slices."""
-    widths = [v if mapping != "fisher" else k * (2 * d + 1) for v, (k, d) in
-              ((len(words), mixture[3].shape) for words, mixture in zip(vocabulary.words, vocabulary.mixtures, strict=True))]
+    widths = map(len, vocabulary.words) if mapping != "fisher" else [
+        k * (2 * d + 1) for k, d in (mixture[3].shape for mixture in vocabulary.mixtures)]
     ends = np.cumsum([0, *widths])
     return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
 
