@@ -23,7 +23,7 @@
 # | | |
 # |---|---|
 # | **You will be able to** | explain a picture by few active features, and say what the p in the penalty does · unpool with switches, and test that two operators are adjoint · send one activation back to the pixels through any convolutional network · say what gradient, deconvnet and guided backprop do at a ReLU, and what it costs · find dead and aliased features by looking, and say it in numbers · tell by occlusion what a prediction hangs on |
-# | **Time** | 140 minutes, of which 52 for the six exercises |
+# | **Time** | 145 minutes, of which 56 for the six exercises |
 # | **Builds on** | convolution, pooling and gradients in PyTorch; lecture 01 for top patches and receptive fields |
 # | **Sources** | Zeiler, Krishnan, Taylor, Fergus 2010, *Deconvolutional Networks*; Zeiler, Taylor, Fergus 2011, *Adaptive Deconvolutional Networks for Mid and High Level Feature Learning*; Zeiler, Fergus 2014, *Visualizing and Understanding Convolutional Networks* (“the paper” from section 4 on); Springenberg, Dosovitskiy, Brox, Riedmiller 2015, *Striving for Simplicity: The All Convolutional Net* |
 
@@ -163,7 +163,7 @@ ends.pivot(index="steps", columns="method", values="above").map("{:.2%}".format)
 # system, so that by time (right; this machine's, and another one each time the notebook is run) it has no lead over ISTA. FISTA, of 2009, is
 # simply better for $p=1$.
 #
-# For $p<1$ momentum may climb, and there are many minima; which one is reached depends on the way. The table below compares at a hundred steps each.
+# Momentum may climb, also at $p=1$ (the bump of FISTA). For $p<1$ there are many minima; which one is reached depends on the way. The table below compares at a hundred steps each.
 # For $p=1$ the continuation's end is the lower one, as above. For $p<1$ ISTA's is: the continuation begins with a loose tie and a high bar
 # for every stroke, and ends with very few strokes, and more of the picture left over.
 
@@ -192,7 +192,7 @@ plot.describe(fig, "A photograph, its smooth part, the smooth part with the stro
 
 # %% [markdown]
 # **Try it.** λ is the price of a misfit, $p$ the shape of the penalty, and the last β says how close $x$ has come to $z$ when the steps
-# are over. Make λ small and watch which strokes stay.
+# are over. Make λ small and watch which strokes stay. (The demo takes twelve steps, not a hundred as the table does, so that its fit is worse.)
 
 # %% tags=["demo"]
 demos.get("02/price").show()
@@ -340,8 +340,8 @@ inferred = {name: features.photo_codes.first_layer(start) for name, start in sta
 histories = {name: layer.history for name, layer in inferred.items()}
 plot.curves({n: (h.step, h.moved.clip(1e-4)) for n, h in histories.items()}, ax=left, xlabel="step of ISTA", ylabel="share of switches that moved", log="xy")
 plot.curves({n: (h.step, h.objective) for n, h in histories.items()}, ax=right, xlabel="step of ISTA", ylabel="C₁, summed over pictures", log="y", legend=False)
-plot.describe(fig, "Left: the share of switches that move in a step. From z = 0 nearly all move in step 1, and about one in a thousand from then on; from noise the share falls over tens of steps "
-                   "to a few in a thousand. Right: the objectives fall, fast at first, and still a little at the end.")
+plot.describe(fig, "Left: the share of switches that move in a step. From z = 0 nearly all move in step 1, and about one in a thousand from then on; from noise the share falls after step 1, "
+                   "rises again for some steps and then falls to a few in a thousand. Right: the objectives fall, fast at first, and still a little at the end.")
 end, *others = inferred.values()
 for name, layer in zip(list(inferred)[1:], others, strict=True):
     both = (end.pooled != 0) & (layer.pooled != 0)
@@ -355,7 +355,7 @@ for name, layer in inferred.items():
 # %% [markdown]
 # **What to see.** The switches settle. From zero, step 1 decides nearly all of them, for then $z$ is proportional to $R^\top y$; from step 2 on
 # whoever leads keeps the lead: the others in its block are set back to 0 each time. From noise it takes some tens of steps
-# (from much noise fewer move at first: it is larger than what a step changes). What still moves in the last step are blocks whose value is almost 0.
+# (from much noise fewer move at first, and more again after step 2: noise must shrink before a neighbour can overtake it). What still moves in the last step are blocks whose value is almost 0.
 # But “settled” is not “solved”. $C_1$ still falls at the end, and other starts end with other switches: about a third of them, in blocks that hold something.
 #
 # **Filters of both layers.** The second layer's are shown as the paper does: the strongest activation over all pictures, alone down to the pixels with *its* switches.
@@ -457,7 +457,7 @@ for k, conv in enumerate(m for m in cnn.features if isinstance(m, nn.Conv2d)):
 units = [3, 29, 9]
 top, down = features.top_projections(cnn, "features.10", units, scenes.images)
 rows = [part for u in range(3) for part in (*top.patches[u], *down[u])]
-axes = plot.grid(rows, columns=9, size=1.05, signed=([False] * 9 + [True] * 9) * 3)
+axes = plot.grid(rows, columns=9, size=1.05, signed=([False] * 9 + [True] * 9) * 3, titles=[f"unit {u}" if k == 0 else None for u in units for k in range(18)])
 plot.describe(axes[0], "Three units, nine patches and nine projections each. Unit 3: houses; the projections show dark doors and the roof's lower edge. "
               "Unit 29: trees; the projections show crowns and trunks. Unit 9: houses; the projections show a horizontal band, the edge under the roof.")
 
@@ -480,13 +480,15 @@ def on_parts(layer, units, relu="deconvnet"):
     return pd.DataFrame(table).T
 
 
+blue = [float(-d.clamp(max=0).sum() / d.abs().sum()) for d in down.nan_to_num().sum(2)]
+print("blue share of the projections: " + ", ".join(f"unit {u} {b:.0%}" for u, b in zip(units, blue, strict=True)))
 on_parts("features.10", units).round(1)
 
 # %% [markdown]
 # **What to see.** The patches of a row differ a lot: other colours, another sky, houses of all widths. The projections agree: *the same piece* of each
-# picture comes out, wherever it stands. That is the paper's point about invariance. Almost all of it is blue: trees, doors and roofs are the dark things of these landscapes, and
-# darkness is what the units ask for. The table says it in numbers: how many times more of the projection falls on a
-# part than the part's share of the seen area would give it (1 is “no more than anywhere”).
+# picture comes out, wherever it stands. That is the paper's point about invariance. Most of it is blue (line above): trees, doors and roofs are the dark things of these landscapes, and
+# darkness is what the units ask for; red runs along their lower edges, where the ground is brighter. The table says it in numbers: how many times more of the projection falls on a
+# part than the part's share of the seen area would give it (1 is “no more than anywhere”). The tree unit gets doors too: they are dark as well.
 #
 # Two warnings, both the paper's own. These are *not samples* of anything: every stroke was in the picture, and the switches put it back where it was. And each
 # shows *one* activation, not what the layer does together.
@@ -617,10 +619,10 @@ pd.DataFrame({layer: {r: np.mean([unit_likeness(layer, r, p) for p in some]) for
 demos.get("02/relu").show()
 
 # %% [markdown]
-# ### Exercise 2.5 — one activation down to pixels ★★★ · 8 min · 3 points
+# ### Exercise 2.5 — one activation down to pixels ★★★ · 12 min · 3 points
 #
 # All in one function, for a network of conv (`w1`, 3 × 3, no padding) – ReLU – max pooling (2 × 2) – conv (`w2`, 3 × 3, no padding), without biases. `x` is one
-# picture `(C, H, W)`. Find the strongest activation of map `unit` at the top, keep it *with its value*, set all others to zero, and send it down by the deconvnet's rules.
+# picture `(C, H, W)`. Find the strongest activation of map `unit` at the top, keep it *with its value* (it may be negative), set all others to zero, and send it down by the deconvnet's rules.
 # (A last row or column that pooling leaves out is 0 on the way down.)
 
 
@@ -752,12 +754,12 @@ print("test accuracy:", {e: round(train.accuracy(m, (patches, labels)), 2) for e
 
 # %% [markdown]
 # **What to see.** Left, the paper's claim: the lower a layer, the earlier it is at home. Right, a doubt. The lowest layer *starts* nearer to its end than the others, and the control says why: it is
-# its *own* start that it resembles. A random network of another seed correlates with the end hardly at all, in any layer. Learned weights stay close to the start that they were given (the cosines), in all layers; but the higher
+# its *own* start that it resembles. A random network of another seed correlates with the end hardly at all, in any layer. Learned weights keep a good part of the start that they were given, in all layers (the cosines; that of two random filters is about 0); but the higher
 # a layer, the more has changed below it, and the less of that is left in what its units do. Measured from its own start, every layer covers its way at much the same pace. “Lower layers converge first” is true of
 # what units *do*; that their learning is faster does not follow.
 #
-# In the picture the strongest patch jumps (the number under it is its place in the set), as the paper saw with “sudden jumps in appearance”. The jumps need no large change: the unit of layer 2 still jumps between epochs 10 and 20, that of layer 4
-# between 40 and 64, when the correlation is high already and the layer has “settled”. Two patches that please a unit almost equally may change places at any time.
+# In the picture the strongest patch jumps (the number under it is its place in the set), as the paper saw with “sudden jumps in appearance”. The jumps need no large change: the unit of layer 4 still jumps between
+# epochs 40 and 64, when its layer has “settled”. Two patches that please a unit almost equally may change places at any time.
 #
 # Two reservations. At epoch 64 the correlation is 1 because the end is compared with itself; the accuracy still rises, so that a longer training would put every layer's settling later. And this is one network, of one seed.
 #
@@ -827,9 +829,12 @@ difference = pairs["7 × 7, stride 2"] - pairs["11 × 11, stride 4"]
 print(f"accuracy, stride 2 less stride 4, seed by seed: {', '.join(f'{d:+.3f}' for d in difference)}; mean {difference.mean():+.3f} ± {difference.std() / len(difference) ** 0.5:.3f}")
 aliased = seeds.groupby("first layer")["aliased, layer 1"].mean()
 print(f"aliased share, layer 1: stride 4 over stride 2 is {aliased['11 × 11, stride 4'] / aliased['7 × 7, stride 2']:.1f}")
+beyond = {first: float(energy[at > 1 / 8].sum()) for first, (at, energy) in lines.items()}
+print("beyond 1/8, stride 4's limit (the spectra above): " + ", ".join(f"{first.partition(',')[0]} filters {b:.0%}" for first, b in beyond.items()))
 
 # %% [markdown]
-# **What to see.** The aliasing is real, in both layers and for every seed: with stride 4 about twice as much of the maps' energy folds over. The rest of the claim does not show here. No first-layer
+# **What to see.** The aliasing is real, in both layers and for every seed: with stride 4 about twice as much of the maps' energy folds over. The stride is to blame, not the filters: the 7 × 7 ones pass *more*
+# beyond stride 4's limit (last line), and would alias even more there. The rest of the claim does not show here. No first-layer
 # unit is dead in either network (a unit counts as dead if its largest response is under 1 % of the layer's). The filters do not avoid the middle frequencies (between 0.08 and 0.25 cycles per pixel). And the
 # accuracies differ by less than the seeds do among themselves. A first layer of sixteen filters, trained for half a minute on a thousand patches, is not AlexNet; what carries over is the way
 # to look: name the fault, then *measure* it.
@@ -866,13 +871,17 @@ plot.levels(seen.activity, axes[2], f"activity of unit {seen.unit}", at=at, over
 plot.levels(seen.probability, axes[3], f"P({scenes.classes[3]})", high=1.0, at=at, over=outline)
 plot.classes(seen.prediction, scenes.classes, axes[4], "most likely class", at=at, over=outline)
 plot.describe(fig, "A scene with a house and a tree, the projection of its strongest map, and three maps over the places of a grey square: the activity of that map, "
-              "the probability of the class, and the most likely class. Outlines of house and tree lie over the maps: activity and probability are lowest on the objects.")
+              "the probability of the class, and the most likely class. Outlines of house and tree lie over the maps: activity is lowest about the house and the tree, probability at two places on the tree; one of these changes the class.")
 print(f"activity of unit {seen.unit}: {seen.before[0]:.0f} without a square; with one between {seen.activity.min():.0f} and {seen.activity.max():.0f}")
+hidden = F.avg_pool2d(projected.abs().sum(1), seen.size, 1)[0][seen.tops][:, seen.lefts] * seen.size**2 / projected.abs().sum()
+print(f"the square that hides most of the projection hides {hidden.max():.0%} of it, and leaves {seen.activity.flatten()[hidden.argmax()] / seen.before[0]:.0%} of the activity; "
+      f"correlation over all squares {np.corrcoef(hidden.flatten(), seen.activity.flatten())[0, 1]:+.2f}")
+print("squares that change the class:", *(f"to “{scenes.classes[c]}”" for c in seen.prediction[seen.prediction != 3]))
 
 # %% [markdown]
-# **What to see.** Each cell of the three maps stands where the square's middle was; dark is low; the outlines are those of house and tree. Only a few places change the answer, and they lie on the objects.
-# The second half of the claim comes out weaker. Covering what the projection shows brings the map's activity down to less than half, but it does not fall silent: this map sums over many places, and the square covers
-# only some. Elsewhere a square can even raise it, for a grey square is itself something to see. Does the first half hold beyond one picture?
+# **What to see.** Each cell of the three maps stands where the square's middle was; dark is low; the outlines are those of house and tree. One place, on the tree, turns “house with trees” into “house”; no square of this size undoes the house.
+# The second half of the claim comes out weaker. The more of the projection a square hides, the lower the map's activity (lines above), but it does not fall silent: this map sums over many places, and no square hides
+# more than about a quarter of what the projection shows. Elsewhere a square can even raise it, for a grey square is itself something to see. Does the first half hold beyond one picture?
 # Take thirty scenes; in each, the square that costs the true class most. How often does it touch the object, and how often would any square?
 
 

@@ -74,7 +74,8 @@ def _settle():
     from ..features.photo_codes import first_layer
 
     moved = first_layer(0.03).history.moved
-    return f"from noise, {moved[0]:.0%} move in step 1, {moved[1]:.1%} in step 2 and {moved.iloc[-1]:.2%} in step 40", bool(moved.iloc[-1] < 0.01 < moved[1])
+    return (f"from noise, {moved[0]:.0%} move in step 1, then at most {moved[1:].max():.1%} (step {moved[1:].idxmax() + 1}), and {moved.iloc[-1]:.2%} in step 40",
+            bool(moved.iloc[-1] < 0.01 < moved[1]))
 
 
 @claim("02", f"{_2011}, reconstructions", "each layer reconstructs the pixels, the second from strokes it composes itself", "close to the input")
