@@ -155,10 +155,10 @@ plot.describe(
 )
 
 
-def with_interval(values):
+def with_interval(values, digits=3):
     """Mean and 95 % interval over five networks, as text."""
-    mean, low, high = memorization.interval(values)
-    return f"{mean:.3g} ({low:.3g} … {high:.3g})"
+    mean, low, high = (f"{v:.{digits}g}" for v in memorization.interval(values))
+    return f"{mean} ({low} … {high})"
 
 
 pd.DataFrame(
@@ -390,7 +390,7 @@ A = interpolation.hinges(z, b)
 fig, panels = plot.subplots(1, 2, size=(10.2, 3.7), width_ratios=[1, 1.25])
 shown = panels[0].imshow(A.masked_fill(A == 0, torch.nan), cmap="cividis", vmin=0)  # zeros stay white
 fig.colorbar(shown, ax=panels[0], label="entry")
-panels[0].set_title("A = max(z − b, 0)")
+panels[0].set_title("A = max(z − b, 0)", loc="left", fontsize=10.5)
 for i in range(8):
     for j in range(i + 1):
         panels[0].text(j, i, f"{A[i, j]:.1f}", ha="center", va="center", fontsize=7,
@@ -559,7 +559,7 @@ check("5.3", two_ways)
 # %%
 sizes = smallest.table()
 sizes.groupby(["n", "features", "solution"]).agg(
-    **{"test error": ("test_error", with_interval), "‖w‖": ("norm", with_interval)}
+    **{"test error": ("test_error", with_interval), "‖w‖": ("norm", lambda v: with_interval(v, 4))}
 )
 
 # %% [markdown]

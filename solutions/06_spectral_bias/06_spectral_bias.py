@@ -295,7 +295,8 @@ plot.describe(
 #
 # `outputs` (T, N) holds what a network said on the grid at T moments of its training, `steps` (T,) when that
 # was. Write `learned(outputs, k, A, steps, level)`, which returns the **share** $|c(k)|/A_k$ that it knows of each
-# frequency, (T, K) (above 1 where the network overshoots), and for each frequency the first of `steps` at which the share was at least `level`, (K,).
+# frequency, (T, K) (above 1 where the network overshoots), and for each frequency the first of `steps` at which the share was
+# at least `level`, (K,).
 # A frequency that never was is **censored**: all that is known is that it takes longer than we looked. Return
 # one more than the last step there, so that it comes after all the others.
 
@@ -955,7 +956,8 @@ for name in ("low 2", "high 2"):
 # after 20 or 30 steps as $x_l$ is. “Low first” would need a difference in time.
 #
 # **Ways to train.** Wang et al. discuss five: size of the batch, dropout, mix-up, batch norm, adversarial training. Equally many epochs each (plain: batches of 64), five networks, accuracy
-# on test images and on their components at $r=2$, as a difference to plain training, seed by seed. Mix-up trains on $\lambda x+(1-\lambda)x'$ with labels mixed
+# on test images and on their components at $r=2$, as a difference to plain training, seed by seed. Mix-up trains on
+# $\lambda x+(1-\lambda)x'$ with labels mixed
 # alike; adversarial training on $x+\varepsilon\operatorname{sign}\nabla_x\text{loss}$ with $\varepsilon=0.1$.
 
 # %%
@@ -1093,9 +1095,8 @@ pd.DataFrame(rows).T
 
 # %% [markdown]
 # **What to see.** Along $u_1$ the median is the paper's to the second digit: half the distance $\epsilon$ of the
-# classes. Nothing forbids a boundary that is tilted; still it stands nearly upright on $u_1$ (its normal is some $\arctan(2.5/8.6)=16°$
-# away from it), and one has to go more than
-# three times as far in all the other 99 directions together. This is what was learned. The last two rows are geometry: a
+# classes. Nothing forbids a boundary that is tilted; still it stands nearly upright on $u_1$ (its normal is some
+# $\arctan(2.5/8.6)=16°$ away from it), and one has to go more than three times as far in all the other 99 directions together. This is what was learned. The last two rows are geometry: a
 # random subspace of three dimensions holds about 3/99 of the square of the boundary's normal, so that the way is longer by
 # about $\sqrt{99/3}$, whatever the network. From the first two medians a flat boundary would get the numbers in the columns
 # “were it flat”, and ours are nearly what was measured. The paper's networks saw 10,000 points and were trained longer, which may
@@ -1207,7 +1208,8 @@ claims.styled(paper.drop(columns="lecture"))
 # larger and train longer; where all that is slow is learned on every curve, only the gain is left to be seen, which
 # may be why the paper reports no such price. Of Wang et al.'s rows, those on high frequencies alone (digits), on batch norm
 # and on smooth kernels come out otherwise here, and two of CIFAR-10: a larger $r$ is no better, and with shuffled labels
-# the low frequencies keep most of their lead. With shuffled digits the question is open. Section 6 says so where it measures them. Digits of $8\times8$ pixels have
+# the low frequencies keep most of their lead. With shuffled digits the question is open. Section 6 says so where it measures
+# them. Digits of $8\times8$ pixels have
 # hardly any frequency that people do not see, and the longer runs had 1,000 and 500 of CIFAR-10's images.
 #
 # **To take along.**
