@@ -105,8 +105,9 @@ UNPOOL = formula(
     task="unpool(pooled, switches, size): every value back to its place, zeros elsewhere. pooled (N, M), switches (N, M) → (N, size).",
     library=unpool, cases=_unpool_cases, truth=lambda pooled, switches, size, block: _placed(pooled, switches, size),
     axes="(N, size)", tolerance=1e-6,  # values are copied, zeros are zeros
-    laws=[("Where no switch points there stand small numbers: begin with zeros.", lambda z, pooled, switches, size, block: (
-        z[_placed(np.ones_like(pooled), switches, size) == 0] == 0).all())],
+    laws=[("Where no switch points there stand small numbers: begin with zeros.",
+           lambda z, pooled, switches, size, block: (
+               z[_placed(np.ones_like(pooled), switches, size) == 0] == 0).all())],
     mistakes=[
         (_NO_SWITCH, lambda pooled, switches, size, block: _placed(
             pooled, 0 * switches + block * np.arange(pooled.shape[1]), size)),
@@ -175,8 +176,8 @@ def _columns_first(p, y, filters, switches):
 def _filled(least, p, y, filters, switches):
     """Maps that hold ``least`` where no switch points."""
     back, left, right = _adjoint(p, y, filters, switches)
-    places = np.tile(np.arange(len(filters) * (y.shape[1] + filters.shape[1] - 1) * (y.shape[2] + filters.shape[2] - 1)),
-                     (len(p), 1))
+    k, h, w = filters.shape
+    places = np.tile(np.arange(k * (y.shape[1] + h - 1) * (y.shape[2] + w - 1)), (len(p), 1))
     everywhere, named = (_adjoint(least * np.ones(s.shape), y, filters, s)[1] for s in (places, switches))
     return back, left + everywhere - named, right
 
@@ -194,8 +195,8 @@ ADJOINT = formula(
     library=dot_product_test, cases=_adjoint_cases, truth=lambda p, y, filters, switches: _adjoint(p, y, filters, switches),
     outputs=("Rᵀy", "⟨R p, y⟩", "⟨p, Rᵀy⟩"), tolerance=1e-5,
     mistakes=[
-        ("R starts from maps that are small numbers where no switch points: begin with zeros.", partial(_filled, 1e-3)),
-        ("R starts from maps that are small numbers where no switch points: begin with zeros.", partial(_filled, 1e-4)),
+        *[("R starts from maps that are small numbers where no switch points: begin with zeros.",
+           partial(_filled, least)) for least in (1e-3, 1e-4)],
         ("On the way up the filter is turned round: the transpose of a convolution is the correlation with the same filter. "
          "Your two sides differ, which is what the test is for.",
          lambda p, y, filters, switches: _adjoint(p, y, filters, switches, flip=True)),

@@ -63,7 +63,8 @@ def _layers(rng):
         if n == 3:  # one |z| below ε: a floor is then another thing than a sum
             b[0] += 0.05 - (a @ W + b)[0, 0]
         made.append({"a": a, "W": W, "b": b, "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
-    made.append({**made[1], "R": 1e6 * made[1]["R"], "note": "one input, R in the millions"})  # half precision ends at 65,504
+    # half precision ends at 65,504
+    made.append({**made[1], "R": 1e6 * made[1]["R"], "note": "one input, R in the millions"})
     return made
 
 

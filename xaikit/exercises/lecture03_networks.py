@@ -154,7 +154,7 @@ def _on_line(value, x, other):
 
 
 def _in_interval(value, f, x, other, steps):
-    """Whether the points are an end or the middle of the interval that is left; after many halvings that is no matter."""
+    """Whether the points are an end or the middle of the interval that is left, or the halvings were many."""
     if steps > 20:
         return True
     low, high = (t[:, 0] for t in _bisected(f, x, other, steps))
@@ -231,12 +231,14 @@ EXERCISES = [
         laws=[
             ("The points do not lie between x and other.",
              lambda value, f, x, other, steps: _on_line(value, x, other)),
-            ("f does not vanish at the points that came back.", lambda value, f, x, other, steps: steps < 20 or bool(
-                (np.abs(f(value)) < 2e-5).all())),
-            ("After few halvings, an end or the middle of the interval that is left is asked for.", _in_interval),
+            ("f does not vanish at the points that came back.",
+             lambda value, f, x, other, steps: steps < 20 or bool((np.abs(f(value)) < 2e-5).all())),
+            ("After few halvings, an end or the middle of the interval that is left is asked for.",
+             _in_interval),
         ],
         mistakes=[
-            *[("The number of halvings is `steps`: it is an argument.", lambda f, x, other, steps, n=n: _root(f, x, other, n))
+            *[("The number of halvings is `steps`: it is an argument.",
+               lambda f, x, other, steps, n=n: _root(f, x, other, n))
               for n in (2, 3, 8, 30)],
             ("That is the middle of the line: halve again, on the side where the sign changes.",
              lambda f, x, other, steps: (x + other) / 2),

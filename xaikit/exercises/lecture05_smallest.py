@@ -49,11 +49,15 @@ def _way_cases(rng):
     made = []
     for n, d, epochs, eta, note in ((3, 5, 1, 0.45, "three examples once each"), (4, 9, 400, 0.3, "many epochs: both ways agree"),
                                     (1, 4, 1, 0.3, "one example"), (5, 5, 2, 0.2, "as many examples as features"),
-                                    (2, 6, 0, 0.3, "no step at all"), (3, 6, 7, 0.25, "an order that is no whole number of rounds"),
+                                    (2, 6, 0, 0.3, "no step at all"),
+                                    (3, 6, 7, 0.25, "an order that is no whole number of rounds"),
                                     (2, 4, 2, 900.0, "small features")):
         X = np.linalg.qr(rng.normal(size=(d, n)))[0].T * rng.uniform(0.7, 1.4, (n, 1)) + 0.1 * rng.normal(size=(n, d))
         X *= 0.02 if "small" in note else 1.0  # what is added to XXᵀ is then not small
-        order = np.append(rng.integers(0, n - 1, epochs - 1), n - 1) if "whole" in note else np.concatenate([rng.permutation(n) for _ in range(epochs)]).astype(np.int64) if epochs else np.zeros(0, np.int64)
+        if "whole" in note:
+            order = np.append(rng.integers(0, n - 1, epochs - 1), n - 1)
+        else:
+            order = np.concatenate([np.zeros(0, np.int64), *(rng.permutation(n) for _ in range(epochs))])
         made.append({"X": X, "y": rng.normal(size=n) * 2 + 1, "order": order, "eta": eta, "note": note})
     return made
 
