@@ -302,7 +302,10 @@ def test_memory_does_not_grow_with_the_pictures(net):
                     reason="XAIKIT_DATA has no street scenes, or TORCH_HOME no weights")
 def test_street_scenes():
     """squeezenet1_1 on CamVid at 224 × 224: dozens of units lie above .04 at the top 0.5 %, and a few where the masks
-    are of other scenes."""
+    are of other scenes.
+
+    How many depends on how they are asked: with thresholds over the enlarged maps in place of the layer's own, which
+    bilinear enlarging lowers at every peak, 140 units and 14 under the control."""
     from PIL import Image
 
     model, _, _ = zoo.imagenet("squeezenet1_1")
@@ -317,8 +320,8 @@ def test_street_scenes():
                 image = torch.from_numpy(np.array(picture)).movedim(2, 0) / 255
                 yield (image - mean) / std, torch.from_numpy(np.array(label)) == torch.arange(11)[:, None, None]
 
-    for layer, least in (("features.11", 41), ("features", 41)):
+    for layer, many, few in (("features.11", 51, 3), ("features", 92, 9)):
         table = dissect.units(model, layer, Streets(), classes=names, size=28, progress=False)
         best, other = (table.groupby("unit")[column].max() for column in ("iou", "control"))
         print(f"{layer}: {(best > .04).sum()} units above .04, {(other > .04).sum()} under the control; best {best.max():.3f}")
-        assert (best > .04).sum() >= least and (other > .04).sum() <= (best > .04).sum() / 5 and table.occurs.all()
+        assert abs((best > .04).sum() - many) <= 6 and (other > .04).sum() <= few + 3 and table.occurs.all()
