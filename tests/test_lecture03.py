@@ -7,7 +7,7 @@ import torch
 from lectures import code_cells, prose, read, run, texts
 from torch import nn
 
-from xaikit import attribution, claims, exercises
+from xaikit import attribution, claims, data, evaluate, exercises, zoo
 from xaikit.demos import lecture03, lecture03_messages, lecture03_plane
 from xaikit.evaluate import by_hand
 
@@ -102,6 +102,8 @@ def test_the_numbers_of_sections_1_to_4(notebook):
     text = texts(run("03", cells)[0])
     sums = re.search(r"the sums are ([\d.]+) ([\d.]+)", text)
     assert sums.group(1) == sums.group(2)
+    near, far = map(int, re.search(r"nearer to its roots (\d+)°, of the farther (\d+)°", text).groups())
+    assert 5 < near < far, "the text: best near the boundary, though seldom to a few degrees"
     assert re.search(r"layer sums, from the inputs up: (\d\.\d{6}), \1, \1", text)
     for eps, shares in {"ε = 0 ": "0.5000 +0.3000 +0.0000 "
                                   "+0.5000", "ε = 1 ": "0.2222 +0.1333 +0.4444 +0.2222"}.items():
@@ -127,3 +129,49 @@ def test_the_exercises_come_in_the_order_of_their_numbers(notebook):
                               ("3.7", r"R^{(2)}_l=")):
         before, after = prose(notebook).split(f"### Exercise {exercise} ")
         assert formula not in before and formula in after, exercise
+
+
+# ----------------------------------------------------------------- the judges of sections 7 to 9 and their text
+
+RULES = {"LRP α2β1": attribution.lrp_alpha_beta, "LRP ε-plus": attribution.lrp_composite}
+
+
+def test_who_is_told_from_the_random_map_by_flipping(notebook):
+    net, found = zoo.load("digits-cnn"), data.digits(split="test")
+    with torch.no_grad():
+        found = found.take((net(found.images).argmax(1) == found.labels).nonzero()[:48, 0])
+    methods = dict.fromkeys(m for m in (*attribution.METHODS, *evaluate.CONTROLS)
+                            if m not in ("path_gradients", "lrp_alpha_beta", "lrp_composite")) | RULES
+    quick = {"smoothgrad": {"samples": 8}, "integrated_gradients": {"steps": 8}, "occlusion": {"window": 7, "stride": 4}}
+    flips = evaluate.pixel_flipping(net, found.images, found.labels, methods, "highest", ["flip", "zero"], steps=8,
+                                    share=0.1, draws=5, options=quick)
+    flip, black = (flips[flips["replace"] == way].set_index("method").drop("random") for way in ("flip", "zero"))
+    above, below = (set(flip.index[which]) for which in (flip.gain_low > 0, flip.gain_high < 0))
+    assert above == {"integrated_gradients", "gradient_x_input", "lrp_epsilon", "deep_lift", "smoothgrad", "occlusion"}
+    assert below == {"guided_backprop", "deconvnet", "LRP ε-plus", "sobel"} and flip.gain.idxmin() == "sobel"
+    assert (black.gain_low.drop("sobel") > 0).all() and flip.gain.idxmax() == "integrated_gradients"
+    text = prose(notebook).replace("\n", " ")
+    for words in ("The plain gradient, α2β1, CAM and Grad-CAM are not told from it", "Guided backprop, the deconvnet and ε-plus come *below*",
+                  "by flipping to $1-x$, the gradient, α2β1, CAM and Grad-CAM"):
+        assert words in text, words
+
+
+def test_who_forgets_random_layers():
+    net, scenes = zoo.load("scenes-cnn"), data.scenes(40)
+    four = scenes.take((scenes.labels > 0).nonzero()[:4, 0])
+    table = evaluate.sanity(net, four.images, dict.fromkeys(["gradient", "lrp_epsilon", "guided_backprop"]) | RULES, four.labels)
+    at = table.pivot(index="method", columns="depth")
+    three = at["absolute"][3]
+    assert max(three["gradient"], three["lrp_epsilon"]) + 0.1 < three["LRP α2β1"] < three["LRP ε-plus"] - 0.1
+    assert abs(three["LRP ε-plus"] - three["guided_backprop"]) < 0.1, "like it"
+    assert at["signed"].loc["guided_backprop"].min() > 0 > at["signed"][1].drop("guided_backprop").max(), "who keeps its sign"
+    assert at["edges"][0].max() < 0.4, "no method comes near the edge map"
+
+
+def test_integrated_gradients_put_on_the_sky_what_chance_gives():
+    net, scenes = zoo.load("scenes-cnn"), data.scenes(40).take(slice(0, 28))
+    methods = {"integrated_gradients": None, "lrp_epsilon": None} | RULES
+    sky = evaluate.truth(net, scenes, methods, ["sky", "cloud", "sun", "mountain"], options={"integrated_gradients": {"steps": 4}})
+    mass = sky.set_index("method").mass
+    assert abs(mass["integrated_gradients"] - sky.chance[0]) < 0.06
+    assert mass["LRP α2β1"] < mass["lrp_epsilon"] - 0.05 < mass["integrated_gradients"] - 0.08
