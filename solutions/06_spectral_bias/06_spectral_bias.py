@@ -397,16 +397,16 @@ for ax, target in zip(axes, ("equal", "growing"), strict=True):
 plot.describe(
     fig,
     "Two fields of the share of each frequency from 5 to 50 that is learned, over the steps. Bright areas spread from the bottom "
-    "upwards; the highest frequencies stay dim to the end, and with growing amplitudes more of them.",
+    "upwards; with equal amplitudes all frequencies end bright, with growing ones the highest stay dim.",
 )
 table = pd.DataFrame(rows).T
 table.index.names = ["target", "level"]
 table.round(2)
 
 # %% [markdown]
-# **What to see.** The same order over five times the range: the bright area grows from the bottom. It gets less far than above:
-# the highest waves are not half learned when the run ends, and those that never were share the last rank. With growing
-# amplitudes fewer are learned in the same number of steps, although the highest waves are again most of the loss.
+# **What to see.** The same order over five times the range: the bright area grows from the bottom, and with equal amplitudes
+# every wave is at least half learned in the end. With growing amplitudes fewer are learned in the same number of steps,
+# although the highest waves are again most of the loss; those that never were share the last rank.
 #
 # **Try it.** Depth, width and the step. With one layer, almost nothing beyond the lowest frequencies is ever
 # learned.

@@ -62,8 +62,8 @@ def _growing():
     return _order(True)
 
 
-@claim("06", f"{_PAPER}, experiment 1", "and with the paper's frequencies, k = 5, 10 … 50, in a larger network (holds: ρ above 0.745, "
-       "which ten ranks reach by chance once in a hundred, in each of five)", "figure: from the bottom up")
+@claim("06", f"{_PAPER}, experiment 1", "and with the paper's frequencies, k = 5, 10 … 50, in a larger network (six layers of 128)",
+       "figure: from the bottom up")
 def _larger():
     from ..dynamics import spectral
     from ..studies.lecture06 import larger_runs
@@ -75,7 +75,7 @@ def _larger():
         found.append(rho := spectral.rank_correlation(run.k, times))
         parts.append(f"{target} amplitudes {np.median(rho):.2f} (five networks: {rho.min():.2f} … {rho.max():.2f}), never reached "
                      f"{np.isinf(times).mean():.0%}")
-    return "from the longer run, Spearman's ρ: " + "; ".join(parts), bool(min(map(np.min, found)) > 0.745)
+    return "from the longer run, Spearman's ρ: " + "; ".join(parts), bool(min(map(np.median, found)) >= 0.9)
 
 
 @claim("06", f"{_PAPER}, experiment 2", "lower frequencies are more robust to changes of the parameters",

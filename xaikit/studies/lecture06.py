@@ -69,7 +69,7 @@ def cifar_labels(folder, progress):
     return pd.concat(rows)
 
 
-WAVES, LARGE = tuple(range(5, 51, 5)), {"width": 128, "depth": 6, "seeds": 5, "steps": 2000, "points": 200, "rate": 2e-3}
+WAVES, LARGE = tuple(range(5, 51, 5)), {"width": 128, "depth": 6, "seeds": 5, "steps": 6000, "points": 200, "rate": 2e-3}
 
 
 @study("06", "larger", minutes=5)
