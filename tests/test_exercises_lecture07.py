@@ -182,6 +182,11 @@ def gates_of(g):
     return library("7.6")(g.float() * 2 - 1)
 
 
+
+def naive(p):
+    return -(p * p.log2()).sum()
+
+
 WRONG = [  # id, answer, how the hint begins
     ("7.1", nats("7.1"), "These are nats"),
     ("7.1", lambda joint: library("7.1")(joint.T), "That is H(Y)"),
@@ -197,7 +202,7 @@ WRONG = [  # id, answer, how the hint begins
             -(joint.sum(1) * joint.sum(1).log2()).sum(),
             h(joint.sum(1)) + h(joint.sum(0)) - h(joint),
         ),
-        "Is something divided",
+        "0 · log 0",
     ),
     (
         "7.1",
@@ -223,6 +228,7 @@ WRONG = [  # id, answer, how the hint begins
     ("7.3", lambda p: (library("7.3")(p)[0], library("7.3")(p.permute(0, 2, 1))[1]), "That is I(X;Y|Z)"),
     ("7.3", lambda p: (library("7.3")(p)[0], library("7.3")(p)[1] + h(p.sum((0, 2)))), "H(Y) is missing"),
     ("7.3", lambda p: (library("7.3")(p)[0], 0.0), ""),  # right only for chains
+    ("7.3", lambda p: (naive(p.sum(2)) - naive(p.sum(1)), naive(p)), "0 · log 0"),
     ("7.6", nats("7.6"), "These are nats"),
     ("7.6", lambda z: gates_of(z >= 0), "A gate whose pre-activation is exactly 0"),
     ("7.6", turned("7.6", 1), "The sign of TC"),

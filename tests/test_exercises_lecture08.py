@@ -204,6 +204,12 @@ def effect(high, low, places=lambda p: p, chosen=lambda u, c: u, end=lambda d: d
     return answer
 
 
+def effect_of_pairs(f, r, units, place, k):
+    on, off = r.clone(), r.clone()
+    on[:, units, place], off[:, units, place] = k[units], 0.0
+    return (f(on) - f(off)).mean()
+
+
 RIGHT = {
     "8.1": [iou_numpy_loop, iou_of_sums],
     "8.2": [quantile_by_histogram_with_interpolation, quantile_by_bisection],
@@ -241,11 +247,13 @@ WRONG = [
     ("8.4", effect("k", "0", places=torch.ones_like), "at the place only"),
     ("8.4", effect("k", "0", chosen=lambda u, c: torch.arange(c)), "only `units`"),
     ("8.4", effect("0", "k"), "on minus off"),
+    ("8.4", effect_of_pairs, "paired off"),
     ("8.4", effect("k", "0", end=lambda d: d.sum()), "take the mean"),
     ("8.5", lambda A, k: torch.linalg.eigh(A.T @ A)[1].T[:k], "rising order"),
     ("8.5", lambda A, k: torch.linalg.eigh(A.T @ A)[1].flip(1)[:, :k], "transpose|axes are swapped"),
     ("8.5", lambda A, k: torch.linalg.svd(A).Vh[:k] * 2, ""),
     ("8.5", lambda A, k: A[:k] / A[:k].norm(dim=1, keepdim=True), ""),
+    ("8.5", lambda A, k: torch.linalg.svd(A, full_matrices=False).Vh[:k], "full_matrices=True"),
     (
         "8.6",
         lambda f, z, v, eps: ((f(z + eps * v) - 2 * f(z[None]) + f(z - eps * v)) / eps**2).var(correction=0),

@@ -148,6 +148,8 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
     broken = [(own[:, :-1] < own[:, 1:]).sum() for own in (
         plane.leaks(run, -1, plane.BINS[run_of])[0] for run_of, run in (("ReLU", relu), ("tanh", tanh)))]
     told = gates.through_training()[1][[0, -1], 2].mean(1)  # I(Σ;Y) before and after, five layers
+    together = gates.through_training()[1][[0, -1], 1].mean(1)  # TC(Σ)
+    vary = [np.linalg.eigvalsh(np.cov(h.double().numpy().T)) for h in tanh.layers(int(tanh.coarse[steps == 42][0]))[4]]
     drawn = studies.table("07/decoder-bounds").dropna(subset="apart").set_index(["task", "layer"]).loc[("classifier", "h1")]
     lowest = gates.study().measured["test"][:, :6].amin(0).mean()
     own, other = (scene_noise.contrasts("layer 5", exchanged=e).mean() for e in (False, True))
@@ -157,6 +159,10 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         ("in two of the 80 ReLU pairs, and in no tanh pair", broken == [2, 0]),
         ("to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42",
          (0.5 < told[1, 2:]).all() and (told[1, 2:] < 0.75).all() and told[:, 0].round(2).tolist() == [0.33, 0.42]),
+        ("in layer 2 from 0.10 to 0.49", told[:, 1].round(2).tolist() == [0.1, 0.49]),
+        ("Its total correlation rises most in layer 5, more than twofold",
+         together[1, 4] > 2 * together[0, 4] and (together[1] - together[0]).argmax() == 4),
+        ("their outputs lie nearly on a line", np.mean([v.sum() ** 2 / (v**2).sum() for v in vary]) < 1.1),
         ("(46 and not 90 for $h_1$)", abs(drawn.pixelcnn_bits - 46) < 0.6 > abs(drawn.x_bits - 90)),
         ("pass a test loss of 1.40", f"{lowest:.2f}" == "1.40"),
         ("more than twice as much at layer 5", own > 2 * other > 0),

@@ -233,8 +233,10 @@ plot.curves(
     ylabel="I(T;Y), bits",
     title="the information plane, tanh, 30 bins",
 )
-for k, line in enumerate(axes[0].get_lines()):  # a dot where each path starts
+fit = plane.fitted(mean[:, None, 1])[0]  # the moment of each layer at which I(T;Y) has nine tenths of its last value
+for k, line in enumerate(axes[0].get_lines()):  # a dot where each path starts, a cross where the fit ends
     axes[0].plot(*mean[0, :, k], "o", color=line.get_color())
+    axes[0].plot(*mean[fit[k], :, k], "X", color=line.get_color(), mec="k", ms=8)
 lines = {
     f"{n}, {name}": found[:, which, :, k].mean(1) / (12 if which == 0 else 1)
     for k, n in ((3, "layer 4"), (4, "layer 5"))
@@ -251,9 +253,8 @@ plot.curves(
 )
 plot.describe(
     axes[0],
-    "Left, a path for each layer in the information plane, a dot at its start: layers 1 to 3 stay at the right, layers 4, 5 and "
-    "6 rise "
-    "and then bend to the left. Right, over steps: the information on the label of layers 4 and 5 rises to "
+    "Left, a path for each layer in the information plane, a dot at its start, a cross at the end of the fit: layers 1 to 3 "
+    "stay at the right; layers 4 and 5 rise in a loop, to the left and back; after the cross layers 4, 5 and 6 go left. Right, over steps: the information on the label of layers 4 and 5 rises to "
     "nearly "
     "1; then the information on the input of layer 5 falls to about a half.",
 )
@@ -270,19 +271,32 @@ low = third.mean(1).argmin()
 for name, v in (("to", third[low] - third[0]), ("from", third[-1] - third[low])):
     print(f"layer 3, change of I(X;T) {name} its lowest mean at step {steps[low]}:", end=" ")
     print("{:+.2f} ± {:.2f} bits".format(*information.interval(v)))
+
+
+def directions(h):
+    """How many directions outputs h (E, N, D) fill, (Σλ)² / Σλ² for the eigenvalues λ of their covariance; mean of E networks."""
+    centred = (h - h.mean(1, keepdim=True)).double()
+    values = torch.linalg.eigvalsh(centred.mT @ centred)
+    return float((values.sum(1) ** 2 / (values**2).sum(1)).mean())
+
+
+for when in (0, low, low + 3):
+    filled = [round(directions(h), 2) for h in run.layers(int(run.coarse[when]))[3:5]]
+    print(f"step {steps[when]}: directions that the outputs of layers 4 and 5 fill: {filled}")
 table.assign(**{"fell after, of 20": down})
 
 # %% [markdown]
-# **What to see.** A dot marks where a path starts. The paths of layers 4, 5 and 6 begin at their lower ends, rise and
-# then turn left; layer 3's begins at the right, dips and comes back, and layers 1 and 2 stay in the corner at the top
-# right. “Until” is the time in which $I(T;Y)$ reaches nine tenths of its last value, “after” the rest of training;
-# means over twenty networks with 95 % intervals, in bits. Layers 4 and 5 learn most of the label first, and then
-# their $I(X;T)$ falls, in layer 5 by well over a bit and in every network. Layers 1 to 3 know nine tenths of the
+# **What to see.** A dot marks where a path starts, a cross where its fit ends: where $I(T;Y)$ has reached nine tenths of its
+# last value. “Until” is the time up to there, “after” the rest of training; the table has means over twenty networks with
+# 95 % intervals, in bits. Two moves to the left are to be told apart. The **loop** of layers 4 and 5, to the left at
+# step 42 and back, lies *within* the fit: at step 42 the units of a layer all vary together, so that their outputs lie
+# nearly on a line and share bins; then a second direction joins, and they part again (printed above). The **last stretch**,
+# after the cross, is the compression: $I(X;T)$ of layers 4 and 5 falls, in layer 5 by well over a bit and in every network.
+# Layers 1 to 3 know nine tenths of the
 # label before the first step, so that “until” is no time and “after” is all of training: layer 3's fall is a dip up to
 # step 42, most of which it makes up for later, and layers 1 and 2 change by a hundredth of a bit at most. That is the
-# paper's picture: fitting, seen in $I(T;Y)$, then compression. During the *fit*, $I(X;T)$ goes down and up
-# again, and in the mean does not rise: at the start the layers know of $X$ what random weights let through,
-# which is a lot.
+# paper's picture: fitting, seen in $I(T;Y)$, then compression; but in the fit $I(X;T)$ does not rise, since at the start the
+# layers know of $X$ what random weights let through, which is a lot.
 
 # %% [markdown]
 # ## 3 · Does it always compress?
@@ -946,7 +960,7 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** The entropy of the gates changes by less than half a bit in every layer: it falls a little in
 # the lower ones and rises a little in layer 5. Training hardly makes these networks more complex in this
-# sense. Its total correlation rises in layer 5 alone, more than twofold: there the gates come to act together. And
+# sense. Its total correlation rises most in layer 5, more than twofold: there the gates come to act together. And
 # training changes *which* inputs share a pattern: $I(\Sigma;Y)$ rises, in layer 2 from 0.10 to 0.49, in layers 3 to 5
 # from next to nothing to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42, so that in layer 5 most of what was to be learned can be read off the gates alone.
 #

@@ -87,30 +87,39 @@ def random_sets(units, size, count=5, seed=0, without=()):
     return [free[torch.randperm(len(free), generator=chance)[:size]].tolist() for _ in range(count)]
 
 
-def contexts(generator, layer, units, z, see, classes, concept, values, boxes, strength=1.0, least=0.25, batch_size=64):
-    """Which surroundings accept a concept?  Insert it at each box of each picture: DataFrame, a row per context.
+def insertions(generator, layer, units, z, see, classes, concept, values, boxes, strength=1.0, batch_size=64):
+    """A concept inserted at each box of each picture: DataFrame, a row per try.
 
-    The context of a box is the concept that covers most of it before.  Boxes that show ``concept`` already are no
-    tries.  Columns: context, tries, accepted (the share of the tries after which the concept covers ``least`` of the
-    box or more), filled (its mean share of the box), error (the standard error of ``accepted``).
-    ValueError as `insert`, and for an unknown concept.
+    Boxes that show ``concept`` already are no tries.  Columns: code, the row of z; box, its number; context, the concept
+    that covers most of the box before; filled, the share of the box that is ``concept`` after; pixels, the box after,
+    a tensor (3, h, w).  ValueError as `insert`, and for an unknown concept.
     """
     import pandas as pd
 
     if concept not in list(classes):
         raise ValueError(f"no concept {concept!r}; there are {', '.join(classes)}")
     c, found = list(classes).index(concept), []
-    for q in z.split(batch_size):
+    for start in range(0, len(z), batch_size):
+        q = z[start:start + batch_size]
         before = see(ablate(generator, layer, (), q))
-        for box in boxes:
+        for b, box in enumerate(boxes):
             coverage(box, before.shape[2:])
             top, left, bottom, right = box
-            after = see(insert(generator, layer, units, q, box, values, strength))
-            old, new = (m[:, :, top:bottom, left:right].double().mean((2, 3)) for m in (before, after))
-            free = old[:, c] == 0
-            found += [{"context": classes[k], "filled": share}
-                      for k, share in zip(old[free].argmax(1).tolist(), new[free, c].tolist(), strict=True)]
-    table = pd.DataFrame(found, columns=["context", "filled"])
+            pictures = insert(generator, layer, units, q, box, values, strength)
+            old, new = (m[:, :, top:bottom, left:right].double().mean((2, 3)) for m in (before, see(pictures)))
+            found += [{"code": start + i, "box": b, "context": classes[int(old[i].argmax())], "filled": new[i, c].item(),
+                       "pixels": pictures[i, :, top:bottom, left:right].clone()} for i in range(len(q)) if old[i, c] == 0]
+    return pd.DataFrame(found, columns=["code", "box", "context", "filled", "pixels"])
+
+
+def contexts(generator, layer, units, z, see, classes, concept, values, boxes, strength=1.0, least=0.25, batch_size=64):
+    """Which surroundings accept a concept?  The `insertions`, counted: DataFrame, a row per context.
+
+    Columns: context, tries, accepted (the share of the tries after which the concept covers ``least`` of the box or
+    more), filled (its mean share of the box), error (the standard error of ``accepted``).  A refusal may be ``see``'s own:
+    show it the same pixels, and true ones, pasted there.
+    """
+    table = insertions(generator, layer, units, z, see, classes, concept, values, boxes, strength, batch_size)
     table["accepted"] = (table.filled >= least).astype(float)
     table = table.groupby("context").agg(tries=("filled", "size"), accepted=("accepted", "mean"),
                                          filled=("filled", "mean")).reset_index()

@@ -92,6 +92,8 @@ def _remedy(error, message) -> str:
             "Something is None that should be a tensor: is a `return` missing? Only a leaf that asks for it"
             " gets a .grad: x = x.detach().clone().requires_grad_(True)."
         )
+    if "indexing tensors could not be broadcast" in message:
+        return "Two lists or masks in one index are paired off, not crossed: index twice, or set one mask first."
     if "backward through the graph a second time" in message:
         return (
             "The graph is used up after one backward pass: call f again, or sum first and differentiate once."

@@ -168,8 +168,9 @@ EXERCISES = [
     formula(
         id="7.1",
         title="entropy and mutual information of a table",
+        finite="0 · log 0 counts as 0 here: torch.special.xlogy, or leave out the zeros.",
         points=1,
-        minutes=8,
+        minutes=5,
         difficulty=1,
         task="Write `table_information(joint)`: from a joint table p(x, y), `joint` (K, L) with a row for each x, "
         "return H(X) and I(X;Y), in bits. Entries may be 0.",
@@ -217,9 +218,9 @@ EXERCISES = [
     formula(
         id="7.2",
         title="what a layer knows, by bins",
-        points=3,
-        minutes=15,
-        difficulty=3,
+        points=2,
+        minutes=10,
+        difficulty=2,
         task="Write `binned_information(h, y, bins, low, high)` → I(X;T), I(T;Y) in bits, for a layer `h` "
         "(N, D) on N different inputs with labels `y` (N,). Bin number: floor((h − low) / (high − low) · bins), "
         "cut to 0 … bins − 1; T is the whole row of D bin numbers, of which there may be far more than fit into a "

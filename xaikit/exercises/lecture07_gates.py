@@ -71,8 +71,9 @@ EXERCISES = [
     formula(
         id="7.6",
         title="the entropy of gates",
+        finite="A gate that is always open, or never, has entropy 0: 0 · log 0 counts as 0, torch.special.xlogy.",
         points=2,
-        minutes=10,
+        minutes=7,
         difficulty=2,
         task="Write `gate_entropy(z)`: from pre-activations `z` (N, D) of a ReLU layer, return H(Σ) and "
         "TC(Σ) in bits. A "

@@ -56,8 +56,9 @@ EXERCISES = [
     formula(
         id="7.3",
         title="the data-processing inequality as a test",
+        finite="0 · log 0 counts as 0 here: torch.special.xlogy, or leave out the zeros.",
         points=1,
-        minutes=8,
+        minutes=6,
         difficulty=2,
         task="Write `processing(p)`: from a table p(x, y, z), `p` (K, L, M), return two numbers in bits: "
         "what processing lost, "

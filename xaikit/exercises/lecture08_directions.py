@@ -151,6 +151,10 @@ EXERCISES = [
                 lambda A, k: _directions(A, k)[::-1],
             ),
             (
+                "Directions that A maps to 0 count too: a thin SVD leaves them out. full_matrices=True, or eigh of Aᵀ A.",
+                lambda A, k: np.linalg.svd(A, full_matrices=False)[2][:k],
+            ),
+            (
                 "The rows of A are no directions that A answers to most.",
                 lambda A, k: (A / np.linalg.norm(A, axis=1, keepdims=True))[:k],
             ),
@@ -165,9 +169,9 @@ EXERCISES = [
     formula(
         id="8.6",
         title="The Hessian penalty by differences",
-        points=3,
-        minutes=12,
-        difficulty=3,
+        points=2,
+        minutes=6,
+        difficulty=2,
         task="hessian_penalty(f, z, v, eps): the second differences (f(z + εv) − 2 f(z) + f(z − εv)) / ε² for every row of v (k, D), and their "
         "unbiased variance over the k rows. f takes (N, D) and returns (N,); z (D,). → number. Tolerance 3e-3 of the size of the answer.",
         library=hessian_penalty,

@@ -191,7 +191,7 @@ EXERCISES = [
             id="8.2",
             title="A quantile in a stream",
             points=3,
-            minutes=12,
+            minutes=18,
             difficulty=3,
             task="streaming_quantile(batches, q, bins): the q-quantile of each unit over the rows of all batches (n, U), wrong by at most "
             "(largest − smallest value of the unit) / bins. `batches` may be run through more than once; a batch is overwritten when the next "

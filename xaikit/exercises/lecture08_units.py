@@ -235,6 +235,19 @@ def _set(r, units, place, value):
     return np.where(there, value, r)
 
 
+def _paired(f, r, units, place, k):
+    """What r[:, units, place] = … gives, where numbers and places are as many."""
+    at = np.flatnonzero(place)
+    if len(at) != len(units):
+        return np.nan
+    on, off = r.copy(), r.copy()
+    on[:, units, at], off[:, units, at] = k[units], 0
+    return (f(on.reshape(len(r), -1)) - f(off.reshape(len(r), -1))).mean()
+
+
+PAIRED = "A list of numbers and a mask in one index are paired off, one unit to one place: set a mask (C, P) first, or index twice."
+
+
 def _effect(f, r, units, place, k, high="k", low="0", where=True, end=np.mean, turn=1, of_all=False, invert=False):
     place = ~place if invert else place if where else np.ones_like(place)
     units = np.arange(r.shape[1]) if of_all else units
@@ -282,6 +295,7 @@ EXERCISES = [
             ("Nothing was set: r[:, units] is a copy, and what is written into it is lost. Index once.",
              lambda **case: 0.0),
             ("Each unit has its own k: k[units], along the channels.", partial(_effect, high="mean")),
+            (PAIRED, _paired),
             ("The effect has a sign: no absolute values.", lambda **case: abs(_effect(**case))),
         ],
         hints=(
