@@ -1,8 +1,13 @@
 """fit_many: the same numbers as training each network alone, whatever differs between them."""
 import copy
 import os
+import runpy
+import signal
+import subprocess
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -143,6 +148,62 @@ def test_an_interruption_loses_nothing_that_was_finished(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         train.fit_many(mlp, (X, Y), seeds=range(5), steps=10, batch_size=8, limit=20_000, folder=tmp_path, progress=False)
     assert len(list(tmp_path.iterdir())) == 2 and all(f.suffix == ".npz" for f in tmp_path.iterdir())
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+import torch
+from torch import nn
+from xaikit import train
+from xaikit.train import checkpoint
+
+X = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
+seen, last = [], None
+
+
+def make(setting):
+    return nn.Sequential(nn.Linear(5, setting["width"]), nn.BatchNorm1d(setting["width"]), nn.ReLU(), nn.Dropout(0.2),
+                         nn.Linear(setting["width"], 2))
+
+
+def measure(now):
+    seen.append(now.step)
+    if now.step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"said": now.forward(X[:4])}
+
+
+def sweep(folder, optimizer):
+    return train.fit_many(make, (X, (X[:, 0] > 0).long()), [{"width": 6, "noise": 0.1}, {"width": 9, "lr": 0.02, "momentum": 0.9}],
+                          seeds=(0, 1), steps=60, batch_size=8, optimizer=optimizer, measure=measure, every=7, folder=folder,
+                          schedule=lambda t: 1 + np.cos(np.pi * t), progress=False)
+
+
+if __name__ == "__main__":
+    checkpoint.APART, last = 0, 42
+    sweep(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_turn_that_was_killed_goes_on_from_its_checkpoint_to_the_same_bits(tmp_path, optimizer):
+    (tmp_path / "killed.py").write_text(KILLED)
+    killed = runpy.run_path(str(tmp_path / "killed.py"), run_name="killed")
+    whole, folder = killed["sweep"](None, optimizer), tmp_path / "kept"
+    ended = subprocess.run([sys.executable, tmp_path / "killed.py", folder, optimizer], timeout=300,
+                           env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])})
+    assert ended.returncode == -signal.SIGKILL and [f.suffix for f in folder.iterdir()] == [".checkpoint"]
+    killed["seen"].clear()
+    again = killed["sweep"](folder, optimizer)
+    assert killed["seen"] == [42, 49, 56, 60], "it goes on where it was"
+    assert again.steps.tolist() == whole.steps.tolist()
+    for name, value in whole.measured.items():
+        assert torch.equal(value.nan_to_num(), again.measured[name].nan_to_num()), name
+    for i in range(4):
+        for a, b in zip(whole.model(i).state_dict().values(), again.model(i).state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+    assert [f.suffix for f in folder.iterdir()] == [".npz"], "its checkpoint is gone"
 
 
 def test_another_backend_of_joblib_gives_the_same():

@@ -41,6 +41,18 @@ class Data:
             x = x + self.sigma * torch.stack([torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self.noise])
         return x, y
 
+    def state(self):
+        """The generators of the noise, as they stand."""
+        return [g.get_state() for g in self.noise]
+
+    def resume(self, step, state):
+        """Go on with batch number ``step``."""
+        for _ in range(step if self.orders else 0):
+            for order in self.orders:
+                next(order)
+        for generator, kept in zip(self.noise, state, strict=True):
+            generator.set_state(kept)
+
 
 def _drawn(kept, which, rows):
     """kept[which[e], rows[e, b]], (E, B, …); whole rows are copied, which indexing by two tensors does one by one."""

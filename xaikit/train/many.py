@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from .batches import Data, batches
+from .checkpoint import Checkpoint
 from .stack import Stack, culprit
 
 OPTIMIZERS = ("sgd", "adam")
@@ -98,7 +99,8 @@ def fit_many(make_model, data, settings=({},), seeds=(0,), *, steps=1000, batch_
     and after the last; ``until(now) -> (E,)`` bool ends the training of a stack once it holds for all its networks.
     ``limit``: bytes that training may take; more networks than fit are trained in turn, and each turn is a task of
     joblib, so that ``joblib.parallel_config(backend=…)`` spreads them over processes or machines.
-    ``folder``: finished turns are kept there, and the same call continues where it was interrupted.
+    ``folder``: finished turns are kept there, and every 20 seconds the state of the one that runs; the same call
+    continues where it was interrupted, with the same results to the last bit.
 
     The same numbers as each alone: initial weights, batches (``batches``) and noise follow from the seed.
     A network whose loss is no number stops there (``diverged``), the others go on.  One that cannot be vectorised is
@@ -122,17 +124,29 @@ def build(plan, setting):
         return plan.make_model(setting)
 
 
-def train_stack(plan, settings, models, vectorised=True, tick=lambda: None):
-    """Train the networks of one stack; returns (stack, measured steps, name → (T, E, …), diverged (E,))."""
+def train_stack(plan, settings, models, vectorised=True, tick=lambda n=1: None, kept=None):
+    """Train the networks of one stack; returns (stack, measured steps, name → (T, E, …), diverged (E,)).  ``kept``: a
+    `Checkpoint`, from whose state the training goes on."""
+    kept = kept or Checkpoint()
     stack, data, count = Stack(models), Data(plan, settings), len(models)
     if not data.x.is_floating_point() and any(s.get("noise", 0) for s in settings):
         raise ValueError("noise on inputs that are whole numbers")
     hyper = {k: torch.tensor([float(s.get(k, v)) for s in settings], dtype=torch.float64) for k, v in _OWN.items()}
-    update, losses_of = _Update(plan.optimizer, stack, hyper), _losses(plan, stack, data, vectorised)
-    found, at, losses = {}, [], torch.full((count,), torch.nan)
-    diverged = torch.full((count,), -1)
+    losses_of, state = _losses(plan, stack, data, vectorised), kept.read()
+    begin, found, at, losses, diverged = 0, {}, [], torch.full((count,), torch.nan), torch.full((count,), -1)
+    if state:
+        begin, found, at, losses, diverged, stack.parameters, stack.buffers, noise, optimizer = state
+        data.resume(begin, noise)
+        tick(begin)
+    update = _Update(plan.optimizer, stack, hyper)
+    if state:
+        update.optimizer.load_state_dict(optimizer)
+
+    def standing():
+        return (step + 1, found, at, losses, diverged, stack.parameters, stack.buffers, data.state(), update.optimizer.state_dict())
+
     with torch.random.fork_rng(devices=[]):
-        for step in range(plan.steps + 1):
+        for step in range(begin, plan.steps + 1):
             if step in plan.moments:
                 now = Now(step, settings, losses, stack)
                 done = _record(plan, now, found, diverged)
@@ -145,8 +159,9 @@ def train_stack(plan, settings, models, vectorised=True, tick=lambda: None):
             losses, grads = _gradients(losses_of, stack, *data.batch())
             bad = ~losses.isfinite()
             diverged[bad & (diverged < 0)] = step
-            factor = plan.schedule((step + 0.5) / plan.steps) if plan.schedule else 1.0
+            factor = float(plan.schedule((step + 0.5) / plan.steps)) if plan.schedule else 1.0
             update(grads, factor, diverged < 0)
+            kept.keep(standing)
             tick()
     return stack, at, {k: torch.stack(v) for k, v in found.items()}, diverged
 

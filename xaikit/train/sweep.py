@@ -2,11 +2,9 @@
 
 Where turns run is joblib's business: in this process by default, elsewhere under ``joblib.parallel_config``.
 """
-import contextlib
 import functools
 import hashlib
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 
 from .batches import Data
+from .checkpoint import Checkpoint, write
 from .many import Histories, build, train_stack, vectorises
 from .stack import groups
 
@@ -47,34 +46,24 @@ def run(plan, settings, limit, folder, progress):
     return _assembled(plan, settings, [rows for rows, _ in turns], results)
 
 
-def turn(plan, settings, fast, file=None, tick=lambda: None):
-    """One turn: name → array.  Read from ``file`` where it was finished before, else trained and kept there."""
+def turn(plan, settings, fast, file=None, tick=lambda n=1: None):
+    """One turn: name → array.  Read from ``file`` where it was finished before, else trained, from its last checkpoint if
+    there is one, and kept there."""
     if file is not None and Path(file).exists():
         with np.load(file, allow_pickle=False) as kept:
             return dict(kept)
+    kept = Checkpoint(file and Path(file).with_suffix(".checkpoint"))
     with _alone:
         models = [build(plan, setting) for setting in settings]
-        stack, steps, measured, diverged = train_stack(plan, settings, models, fast, tick)
+        stack, steps, measured, diverged = train_stack(plan, settings, models, fast, tick, kept)
     result = {"steps": np.array(steps), "diverged": diverged.numpy()}
     result |= {f"measured.{name}": value.numpy() for name, value in measured.items()}
     for i in range(len(settings)):
         result |= {f"state.{i}.{name}": value.numpy() for name, value in stack.state(i).items()}
     if file is not None:
-        _write(Path(file), result)
+        write(file, lambda out: np.savez(out, **result))
+        kept.done()
     return result
-
-
-def _write(file, arrays):
-    """The file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    try:
-        with part.open("wb") as out:
-            np.savez(out, **arrays)
-        os.replace(part, file)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
 
 
 def _file(plan, folder, settings, models):
