@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from lectures import prose, read
 from PIL import Image
 
@@ -75,3 +76,56 @@ def test_the_three_ways_demo_shows_the_library_s_cuts():
     assert np.allclose(cuts.cut, expected.cut) and list(cuts.layer) == ["features.7", "features.4", "features.1"]
     _, alone = features.top_projections(lecture02.zoo.load("scenes-cnn"), "features.7", 3, images, relu="guided")
     torch.testing.assert_close(down, alone)
+
+
+def test_the_numbers_in_the_text_are_those_of_the_study():
+    """Sentences that name a number or a direction stand only as long as it does."""
+    text, study = prose(read("02")).replace("\n", " "), features.study
+    settled = study.evolution()[1].tolist()
+    patches = study.crops("test", 40)[0][::2]
+    unit = int(features.responses(study.at_epoch(64), "relu4", patches).transpose(0, 1).flatten(1).amax(1).argmax())
+    best = [int(features.responses(study.at_epoch(e), "relu4", patches)[:, unit].flatten(1).amax(1).argmax()) for e in (40, 64)]
+    assert settled[-1] == 40 and best[0] != best[1] and "the unit of layer 4 still jumps between epochs 40 and 64, when its layer has “settled”" in text
+    starts = [F.cosine_similarity(*(getattr(study.at_epoch(e), f"conv{n}").weight.detach().flatten(1) for e in (0, 64))).mean() for n in (1, 2, 3, 4)]
+    assert all(0.5 < cosine < 0.75 for cosine in starts) and "keep a good part of the start" in text
+
+
+def test_the_7_by_7_filters_would_alias_more_at_stride_4():
+    study = features.study
+    photographs = torch.cat([features.study.data.photo(n, 160).mean(1, keepdim=True) for n in study.SEEN])
+    beyond = {}
+    for first in study.FIRST:
+        across = features.spectrum(features.dense_maps(study.trained(first, 0), "conv1", photographs)).mean(0).sum(0)[1:]
+        beyond[first] = across[torch.fft.rfftfreq(160)[1:] > 1 / 8].sum() / across.sum()
+    assert beyond["7 × 7, stride 2"] > 1.3 * beyond["11 × 11, stride 4"]
+
+
+def test_noise_must_shrink_before_a_neighbour_overtakes_it():
+    for start in (0.03, 0.1):
+        moved = features.photo_codes.first_layer(start).history.moved
+        assert moved[1] < 0.9 * moved[2:].max() < moved[0] and moved.iloc[-1] < 0.005
+
+
+def test_occlusion_s_text_is_what_the_maps_say():
+    text, (net, scenes) = prose(read("02")).replace("\n# ", " ").replace("\n", " "), claims.lecture02._scenes()
+    x, masks = scenes.images[scenes.labels == 3][:1], scenes.masks[scenes.labels == 3][0]
+    found = features.occlusion_maps(net, x, "features.13", 3, size=14, stride=5)
+
+    def share(values):
+        """Of each square: the part of ``values`` (H, W) that it hides."""
+        return F.avg_pool2d(values[None, None].float(), 14, 1)[0, 0][found.tops][:, found.lefts] * 14**2 / values.sum()
+
+    hidden = share(features.deconvnet_probe(net, "features.13", found.unit, x).abs().sum((0, 1)))
+    assert 0.2 < hidden.max() < 0.3 and "hides more than about a quarter" in text
+    assert np.corrcoef(hidden.flatten(), found.activity.flatten())[0, 1] < -0.7 and found.activity.min() > 0.25 * found.before[0]
+    changed = found.prediction != 3
+    tree = share(masks[[scenes.mask_names.index(n) for n in ("crown", "trunk")]].any(0))
+    assert changed.sum() == 1 and scenes.classes[int(found.prediction[changed])] == "house" and tree[changed] > 0.5 * tree.max()
+    assert "One place, on the tree, turns “house with trees” into “house”" in text
+
+
+def test_most_of_the_projections_is_blue():
+    net, scenes = claims.lecture02._scenes()
+    down = features.top_projections(net, "features.10", [3, 29, 9], scenes.images)[1].nan_to_num().sum(2)
+    blue = -down.clamp(max=0).flatten(1).sum(1) / down.abs().flatten(1).sum(1)
+    assert ((blue > 0.7) & (blue < 0.85)).all()
