@@ -44,7 +44,8 @@ RIGHT = {
 }
 
 WRONG = [  # id, answer, the start of the hint that it must trigger, points that remain
-    ("4.1", lambda f, x: a.by_backward(f, x).half(), "Is something divided by zero, or computed in half", 0),
+    ("4.1", lambda f, x: a.by_backward(f, x.half().float()), "That is the gradient at a rounded x", 0),
+    ("4.1", lambda f, x: a.by_backward(lambda z: f(z.float()), x.half()), "That is the gradient at a rounded x", 0),
     ("4.1", a.times_input, "That is gradient × input", 0),
     ("4.1", a.negative, "The sign is flipped.", 0),
     ("4.1", a.averaged, "The gradient is divided by the number of rows", 0),

@@ -63,8 +63,9 @@ def _layers(rng):
         if n == 3:  # one |z| below ε: a floor is then another thing than a sum
             b[0] += 0.05 - (a @ W + b)[0, 0]
         made.append({"a": a, "W": W, "b": b, "R": rng.normal(size=(n, j)), "eps": eps, "note": note})
-    # half precision ends at 65,504
-    made.append({**made[1], "R": 1e6 * made[1]["R"], "note": "one input, R in the millions"})
+    a, W = rng.normal(size=(1, 4)), rng.normal(size=(4, 2))  # a sum that nearly cancels is lost in half precision
+    made.append({"a": a, "W": W, "b": np.array([0.05, -0.05]) - (a @ W)[0], "R": rng.normal(size=(1, 2)), "eps": 0.01,
+                 "note": "contributions and bias that nearly cancel"})
     return made
 
 
@@ -141,9 +142,10 @@ EXERCISES = [
         task="Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, "
              "J), biases `b` (J,), relevance of the outputs `R` (N, J) → relevance of the inputs (N, I).",
         library=lrp_epsilon, cases=_layers, truth=_epsilon, axes="(N, I)",
-        finite="Is something divided by zero, or computed in half precision, which ends at 65,504?",
         mistakes=[
             (ONE_SIDED, lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, a @ W + b + eps)),
+            ("That is what inputs rounded to half precision give: compute in float32.",
+             lambda eps, **case: _epsilon(**{k: v.astype(np.float16).astype(float) for k, v in case.items()}, eps=eps)),
             ("The sign of ε is turned round: it must move z away from zero, not towards it.",
              lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, a @ W + b - eps * signed(a @ W + b))),
             ("The bias is missing: z_j is the sum of all contributions and b_j.",

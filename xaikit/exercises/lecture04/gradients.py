@@ -30,6 +30,13 @@ def _f(case):
 # ---- 4.1
 
 
+def _steep(rng):
+    """50 |x − x₀|² + u·(x − x₀) near x₀: its gradient is wrong where x is rounded to half precision, and right in float32."""
+    start, u, x = _draw(rng, 3), rng.normal(size=3), _draw(rng, 2, 3)
+    f = functions.polynomial(3, 100 * np.eye(3), u - 100 * start, 50 * start @ start - u @ start)
+    return {"x": start + 0.01 * x, **f}
+
+
 def _gradient_cases(rng):
     """The vanishing gradient; a polynomial; random tanh and ReLU networks, one row and many."""
     relu, x = functions.random_network(rng, 3, activation="relu"), _draw(rng, 200, 3)
@@ -41,9 +48,7 @@ def _gradient_cases(rng):
         {"x": _draw(rng, 1, 3), **_random_polynomial(rng, 3), "note": "a polynomial of three features, one row"},
         {"x": _draw(rng, 5, 2), **functions.random_network(rng, 2),
          "note": "a smooth network of two features, five rows"},
-        {"x": _draw(rng, 2, 3), **{k: 1e6 * v if k in ("f.A", "f.b", "f.c", "f.k") else v
-                                   for k, v in _random_polynomial(rng, 3).items()},
-         "note": "a polynomial that runs into the millions, two rows"},
+        {**_steep(rng), "note": "a steep polynomial near its least value, two rows"},
         {"x": x[np.argsort(-clear)[:4]], **relu, "note": "a ReLU network of three features, four rows"},
     ]
 
@@ -65,10 +70,11 @@ GRADIENT = formula(
     id="4.1", title="The gradient's credit", points=1, minutes=5, difficulty=1,
     task="gradient_credit(f, x): the gradient ∂f/∂x of each row. x (N, D) → (N, D). Tolerance 1e-3.",
     library=answers.gradient_credit, cases=_gradient_cases, truth=_slope, axes="(N, D)",
-    finite="Is something divided by zero, or computed in half precision, which ends at 65,504?",
     use=lambda answer: lambda f, x: (answer(f, x), answer(f, x))[1],  # .grad adds up from call to call
     mistakes=[
         ("That is f(x) itself: differentiate it.", lambda f, x: f(x)),
+        ("That is the gradient at a rounded x: half precision keeps three digits, compute in float32.",
+         lambda f, x: _slope(f, x.astype(np.float16).astype(float))),
         ("That is gradient × input: leave the factor x out.", lambda f, x: _slope(f, x) * x),
         ("The sign is flipped.", lambda f, x: -_slope(f, x)),
         ("The size without the sign: drop the abs().", lambda f, x: np.abs(_slope(f, x))),
