@@ -659,8 +659,8 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** The directions are strong: two steps change the scene. (A step is a standard deviation of $z$ along the
-# direction; at ±4, where the generator was hardly ever trained, houses tear.) Does one change *one thing*? In part:
-# direction 4 changes the sky's colour and little else, the others bring and take houses.
+# direction; at ±4, where the generator was hardly ever trained, some things tear.) Does one change *one thing*? In part:
+# direction 4 changes the sky's colour and little else; four of the others bring or take a house.
 # To ask without eyes: measure in each picture the area and the place of every object and the mean colour, the
 # **factors**; move many codes along a direction, and see which factors change. A direction whose effects fall on
 # one factor alone has **disentanglement** 1; one that moves all alike, 0 (one minus the entropy of its effects'

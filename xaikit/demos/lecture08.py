@@ -7,7 +7,7 @@ import torch
 
 from .. import dissect, plot, zoo
 from ..widgets import Slider, Toggle
-from ..widgets.paint import Stroke, paint
+from ..widgets.paint import paint
 from . import Demo
 from .canvas import Canvas
 
@@ -112,12 +112,6 @@ def paintbrush(strokes, what="crown", do="add", layer="block16", brush=6, streng
     return plot.jpeg(np.asarray(board.image), quality=82)
 
 
-def _still(**values):
-    """The board with one stroke along the meadow, for pages on which nobody can paint."""
-    start = {"what": "crown", "do": "add", "layer": "block16", "brush": 6, "strength": 3.0} | values
-    return paintbrush((Stroke(((0.62, 0.8), (0.85, 0.8)), start),), **values)
-
-
 def _rgb(picture):
     return (picture.movedim(0, 2).clamp(0, 1) * 255).round().byte().numpy()
 
@@ -132,7 +126,7 @@ def demos():
                 "layer": Toggle((("8 × 8", "block8"), ("16 × 16", "block16")), "block16", "layer"),
                 "brush": Slider(2, 14, 6, label="brush"), "strength": Slider(0.0, 6.0, 3.0, 0.1, label="strength"),
                 "sample": Slider(0, SAMPLES - 1, 8, label="sample")}
-    return [Demo("08/paintbrush", "08", "A brush that switches units", _still, controls,
+    return [Demo("08/paintbrush", "08", "A brush that switches units", functools.partial(paintbrush, ()), controls,
                  "Choose an object and draw on the large picture: its units are switched on under the brush, or off, "
                  "and the generator draws the rest. Put a crown on the grass, then one in the sky. Which objects come "
                  "everywhere, which does the segmenter not name although you see them, and in which layer? Move the sample: the "
