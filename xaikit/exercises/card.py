@@ -80,7 +80,8 @@ def card_text(result) -> str:
     lines += [_wrap(f"{k}: {v}") for k, v in (("expected", result.expected), ("came", result.came)) if v]
     lines += [_wrap(f"likely: {result.hint}")] if result.hint else []
     if result.opened:
-        lines.append(_wrap(f"hints open by now: {len(result.opened)}, read them in .opened"))
+        lines.append(_wrap(f"hints open by now: {len(result.opened)}; to read the last: from xaikit.exercises import get; "
+                           f'get("{result.id}").hints[{len(result.opened) - 1}]'))
     if result.solution and result.status == "wrong":
         lines.append(_wrap("the solution is open: print(result.solution)"))
     if result.output:
