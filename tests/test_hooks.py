@@ -159,3 +159,20 @@ def test_a_rule_for_an_unknown_layer_type_is_refused():
     with pytest.raises(ValueError, match="Conv2d"):
         with hooks.backward_rules(nn.ReLU(), {nn.Conv2d: lambda g, x, y: g}):
             pass
+
+
+def test_quick_pooling_gives_the_same_values_and_leaves_gradients_and_the_network_alone():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.MaxPool2d(2, return_indices=True))
+    x = torch.rand(2, 1, 21, 18)
+    maps = net[:2](x)
+    values, places = net[2](maps)
+    net.requires_grad_(False)
+    with hooks.quick_pooling(net):
+        again = net(x)
+    assert torch.equal(again[0], values) and torch.equal(again[1], places) and again[0].is_contiguous()
+    with hooks.quick_pooling(net):
+        points = x.clone().requires_grad_()
+        (there,) = torch.autograd.grad(net(points)[0].sum(), points)
+    (here,) = torch.autograd.grad(net(points)[0].sum(), points)
+    assert torch.equal(there, here)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())

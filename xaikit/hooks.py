@@ -19,31 +19,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from .errors import UnsupportedLayer
+from .kinds import kind_of
 
-# What an operation is, by the name of the function that torch runs (with or without the in-place underscore).
-_KINDS = {
-    "relu": "relu relu_ __relu__",
-    "activation": "leaky_relu elu selu celu gelu silu mish softplus softsign hardtanh relu6 hardswish hardsigmoid "
-                  "sigmoid tanh logsigmoid abs exp log sqrt square pow __pow__ clamp clip clamp_min threshold",
-    "softmax": "softmax log_softmax",
-    "linear": "linear", "matmul": "matmul __matmul__ mm bmm addmm baddbmm einsum bilinear",
-    "conv": "conv1d conv2d conv3d", "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
-    "batch_norm": "batch_norm", "norm": "layer_norm group_norm instance_norm local_response_norm",
-    "max_pool": "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax max",
-    "avg_pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d mean",
-    "sum": "sum", "add": "add __add__ __radd__ __iadd__", "sub": "sub __sub__ __rsub__ rsub __isub__",
-    "mul": "mul __mul__ __rmul__ __imul__ multiply", "div": "div __truediv__ true_divide __rtruediv__ __itruediv__",
-    "neg": "neg __neg__", "cat": "cat concat concatenate stack",
-    "reshape": "reshape view flatten unflatten permute transpose t squeeze unsqueeze contiguous expand movedim swapaxes "
-               "__getitem__ narrow select chunk split pad upsample interpolate clone to float double identity "
-               "type_as view_as reshape_as expand_as",
-    "dropout": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout",
-    "embedding": "embedding",
-    "query": "__get__ __set__ size dim numel stride is_floating_point is_complex __len__ item tolist "
-             "has_names data_ptr get_device is_contiguous detach nelement element_size __repr__ __bool__ "
-             "_is_view requires_grad_ storage_offset ndimension is_cuda is_pinned __format__",
-}
-_KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 _TYPE_KINDS = {nn.ReLU: "relu", nn.MaxPool1d: "max_pool", nn.MaxPool2d: "max_pool", nn.MaxPool3d: "max_pool",
                nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}
 _door = threading.RLock()  # two threads that explain one network must not restore each other's state
@@ -51,12 +28,12 @@ _door = threading.RLock()  # two threads that explain one network must not resto
 
 def layer(model, name):
     """The module called ``name`` (as in ``model.named_modules()``).  ValueError with the nearest name if there is none."""
-    modules = dict(model.named_modules())
-    if name in modules:
-        return modules[name]
-    near = difflib.get_close_matches(str(name), [n for n in modules if n], n=1, cutoff=0)
+    with contextlib.suppress(AttributeError):
+        return model.get_submodule(name)
+    names = [n for n, _ in model.named_modules() if n]
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0)
     hint = f"  Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"the network has no layer {name!r}.{hint}  Layers: {', '.join(n for n in modules if n)[:300]}")
+    raise ValueError(f"the network has no layer {name!r}.{hint}  Layers: {', '.join(names)[:300]}")
 
 
 def modules(model):
@@ -129,6 +106,24 @@ def edit(model, edits):
             hook = layer(model, name).register_forward_hook(lambda m, x, y, change=change: change(_clone(y)))
             stack.callback(hook.remove)
         yield model
+
+
+@contextlib.contextmanager
+def quick_pooling(model):
+    """Max pooling of maps that ask for no gradient runs channels last inside: the same values, ten times quicker on a CPU."""
+    def turned(module, args):
+        if torch.is_tensor(args[0]) and args[0].dim() == 4 and not args[0].requires_grad:
+            return args[0].contiguous(memory_format=torch.channels_last), *args[1:]
+
+    def back(module, args, output):  # what follows runs as it would have
+        return output if output.requires_grad else output.contiguous()
+
+    with contextlib.ExitStack() as stack:
+        for module in modules(model):
+            if type(module) is nn.MaxPool2d and not module.return_indices:
+                stack.callback(module.register_forward_pre_hook(turned).remove)
+                stack.callback(module.register_forward_hook(back).remove)
+        yield
 
 
 @dataclass(slots=True)
@@ -252,7 +247,7 @@ class _Mode(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        kind = _SEEN.get(func) or _SEEN.setdefault(func, _kind(func))
+        kind = kind_of(func)
         if kind == "query":
             return func(*args, **kwargs)
         module = self.running()
@@ -275,12 +270,6 @@ class _Mode(TorchFunctionMode):
 
 
 _MODULE_CALL = nn.Module.__call__.__code__
-_SEEN = {}  # the kinds of the functions met so far: torch has some hundred
-
-
-def _kind(func):
-    name = getattr(func, "__name__", "")
-    return _KIND_OF.get(name) or _KIND_OF.get(name.rstrip("_"), "other")
 
 
 class _Enough(Exception):

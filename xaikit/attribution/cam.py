@@ -64,7 +64,7 @@ def _grad_cam(score, images, rows, name):
         outputs.append(activation.detach().requires_grad_())
         return outputs[-1].clone()  # what follows may work in place
 
-    with hooks.edit(score.model, {name: leaf}):
+    with hooks.edit(score.model, {name: leaf}), hooks.quick_pooling(score.model):
         logits, seed = score.seeded(images, rows)
     if not outputs:
         raise UnsupportedLayer(f"layer {name!r} does not run in the network's forward pass")

@@ -1,12 +1,17 @@
 """Occlusion: hide a part of the input and see what it does to the score."""
 
+import contextlib
 import itertools
 import math
 
 import torch
 
+from .. import hooks
 from .call import explaining
 from .checks import check_baseline, check_steps
+from .reach import best_cut
+
+_VALUES = 2**14  # in smaller images looking for what a window can reach takes longer than it saves
 
 
 def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
@@ -18,6 +23,8 @@ def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
     is covered.  Default: a seventh of each side (one feature), with half a window's stride.  ``value``: what
     is put in the window, a number or a tensor of x's or one image's shape. The value in each channel is
     divided by C, so that the channels sum to the pixel's drop in score.
+    Of large images only what a window can reach is computed again, up to the layer where that pays (``reach``): the
+    result is the same.
     Source: Zeiler, Fergus 2014,
     "Visualizing and Understanding Convolutional Networks", section 4.2.
     Raises as ``call.explaining``;
@@ -38,28 +45,69 @@ def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
         score.predicted()
         starts = [_starts(*three) for three in zip(sides, window, stride, strict=True)]
         corners = list(itertools.product(*starts))
+        cut = None
+        if x.dim() > 2 and score.x[0].numel() >= _VALUES and score.kernels:
+            cut = best_cut(score.model, score.x[:1], window, len(corners))
         drops = score.per_image(
-            lambda images, rows: _drops(score, images, rows, corners, window, value[rows])
+            lambda images, rows: _drops(score, images, rows, corners, window, value[rows], cut)
         )
         return _spread(drops, corners, window, score.x)
 
 
-def _drops(score, images, rows, corners, window, value):
+def _drops(score, images, rows, corners, window, value, cut):
     """F(x) − F(x with each window hidden) for some of the images: (n, windows)."""
     n = len(images)
     scores = torch.empty((1 + len(corners)) * n, device=images.device, dtype=images.dtype)
+    layer = cut and _layer(score.model, images, cut.layer)
+    places = [None, *corners]  # None: nothing hidden
     for pairs in score.chunks(len(scores)):
         pair = torch.arange(pairs.start, pairs.stop, device=images.device)
-        which, at = pair // n - 1, pair % n  # −1: nothing hidden
-        scores[pairs] = score(_hide(images[at], which.tolist(), corners, window, value[at]), at + rows.start)
+        which, at = [places[k] for k in (pair // n).tolist()], pair % n
+        points = _hide(images[at], which, window, value[at])
+        try:
+            crops = _crops(score, points, which, layer[at], cut) if cut else contextlib.nullcontext(points)
+            with crops as shown:
+                scores[pairs] = score(shown, at + rows.start)
+        except _Inexact:
+            return _drops(score, images, rows, corners, window, value, None)
     scores = scores.view(1 + len(corners), n)
     return (scores[0] - scores[1:]).T
 
 
-def _hide(points, which, corners, window, value):
-    for point, replacement, k in zip(points, value, which, strict=True):
-        if k >= 0:
-            box = (..., *_box(corners[k], window))
+def _layer(model, images, name):
+    with hooks.record(model, name, stop=True) as acts:
+        model(images.clone())
+    return acts[name]
+
+
+@contextlib.contextmanager
+def _crops(score, points, places, layer, cut):
+    """What to send in for ``points`` (M, C, …) while the block runs: crops around what is hidden, whose part of the cut
+    layer takes its place in ``layer`` (M, K, …), that of the unhidden images."""
+    sides = layer.shape[2:]
+    boxes = [cut.boxes(cut.middle if place is None else place, sides) for place in places]
+
+    def paste(part):
+        for whole, piece, place, (_, units, inside) in zip(layer, part, places, boxes, strict=True):
+            before, now = whole[(..., *units)], piece[(..., *inside)]
+            # nothing hidden, nothing changed: but a network may compute with the image's size
+            if place is None and not torch.allclose(before, now, rtol=1e-3, atol=1e-4 * before.abs().max().item()):
+                raise _Inexact
+            whole[(..., *units)] = now
+        return layer
+
+    with hooks.edit(score.model, {cut.layer: paste}):
+        yield torch.stack([point[(..., *image)] for point, (image, _, _) in zip(points, boxes, strict=True)])
+
+
+class _Inexact(Exception):
+    """A crop does not give the layer's values that the whole image gives."""
+
+
+def _hide(points, places, window, value):
+    for point, replacement, place in zip(points, value, places, strict=True):
+        if place is not None:
+            box = (..., *_box(place, window))
             point[box] = replacement[box]
     return points
 
