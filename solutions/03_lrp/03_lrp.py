@@ -1945,8 +1945,8 @@ print(
 # *mass* on house and trees than LRP and guided backprop do. By the other two measures it still beats or
 # equals most: its rank accuracy is above that of guided backprop and LRP-ε, and its highest pixel hits as
 # often as LRP-ε's and more often than α2β1's. Integrated gradients and SmoothGrad stay behind it in mass as
-# well: on sky, clouds and mountains they put about what chance gives, LRP and above all α2β1 less (line below
-# the table). α2β1 and ε-plus lead in mass everywhere, as Arras et al. report. So methods that forgot slowly in
+# well; on sky, clouds and mountains integrated gradients put about what chance gives, LRP and above all α2β1
+# less (line below the table). α2β1 and ε-plus lead in mass everywhere, as Arras et al. report. So methods that forgot slowly in
 # section 8 find the object best, and both can be true: *where* the object stands hardly depends on the top
 # layers. CAM and Grad-CAM have maps of 4 × 4 cells on scenes: they find the place and smear their mass, but
 # their rank accuracy is among the best. Occlusion with black windows paints a new dark object into the
