@@ -149,7 +149,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         plane.leaks(run, -1, plane.BINS[run_of])[0] for run_of, run in (("ReLU", relu), ("tanh", tanh)))]
     told = gates.through_training()[1][[0, -1], 2].mean(1)  # I(Σ;Y) before and after, five layers
     together = gates.through_training()[1][[0, -1], 1].mean(1)  # TC(Σ)
-    vary = [np.linalg.eigvalsh(np.cov(h.double().numpy().T)) for h in tanh.layers(int(tanh.coarse[steps == 42][0]))[4]]
+    vary = [np.linalg.eigvalsh(np.cov(h.double().numpy().T)) for h in tanh.layers(tanh.coarse[int((steps == 42).argmax())])[4]]
     drawn = studies.table("07/decoder-bounds").dropna(subset="apart").set_index(["task", "layer"]).loc[("classifier", "h1")]
     lowest = gates.study().measured["test"][:, :6].amin(0).mean()
     own, other = (scene_noise.contrasts("layer 5", exchanged=e).mean() for e in (False, True))
