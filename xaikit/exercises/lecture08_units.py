@@ -99,11 +99,8 @@ def _on_a_network(answer):
 def _network_cases(rng):
     made = []
     for n, c, k, o, size, off, note in (
-        (2, 3, 5, 4, 3, [1, 3], "two units off"),
-        (5, 2, 4, 2, 2, [0], "one unit off, five pictures"),
-        (1, 1, 6, 3, 4, [5, 0, 2], "three units off, one picture"),
-        (2, 2, 3, 3, 3, [], "no unit off"),
-    ):
+            (2, 3, 5, 4, 3, [1, 3], "two units off"), (5, 2, 4, 2, 2, [0], "one unit off, five pictures"),
+            (1, 1, 6, 3, 4, [5, 0, 2], "three units off, one picture"), (2, 2, 3, 3, 3, [], "no unit off")):
         first, last = rng.normal(size=(k, c)), rng.normal(size=(o, k)) + 0.3
         units, x = np.array(off, dtype=np.int64), rng.normal(size=(n, c, size, size + 1))
         made.append({"first": first, "last": last, "units": units, "x": x, "note": note})
@@ -138,9 +135,7 @@ def _rows_off(first, last, units, x):
 
 
 _ablation = formula(
-    id="8.3",
-    title="Units switched off",
-    points=2,
+    id="8.3", title="Units switched off", points=2,
     minutes=8,
     difficulty=2,
     task="ablated(model, layer, units, x): model(x) (N, …) while the channels `units` (a list) of the output (N, C, H, W) of the "
@@ -170,10 +165,8 @@ _ablation = formula(
         ("The parameters' requires_grad is another than before.", partial(_switched, left=4)),
         ("The error of model(x) is to go on to the caller: no `except` that keeps it.", partial(_switched, left=5)),
         ("The hook is still there after the call: handle.remove().", partial(_switched, after=True)),
-        (
-            "The model is not what it was after a call that failed: put it right, handle.remove(), in `finally:`.",
-            partial(_switched, failed=True),
-        ),
+        ("The model is not what it was after a call that failed: put it right, handle.remove(), in `finally:`.",
+         partial(_switched, failed=True)),
         ("Those units were kept and all others switched off.", partial(_switched, off=1.0, on=0.0)),
         ("Nothing changed: a hook's new output counts only if the hook returns it, or writes into it.",
          partial(_switched, off=1.0)),
@@ -209,11 +202,8 @@ def _flat(answer):
 
 def _effect_cases(rng):
     made = []
-    for n, c, p, units, note in (
-        (4, 3, 4, [0, 2], "two units at some places"),
-        (1, 2, 5, [1], "one picture"),
-        (6, 4, 2, [3, 0, 1], "three units"),
-    ):
+    for n, c, p, units, note in ((4, 3, 4, [0, 2], "two units at some places"), (1, 2, 5, [1], "one picture"),
+                                 (6, 4, 2, [3, 0, 1], "three units")):
         place = rng.random(p) < 0.5
         place[:2] = (True, False)
         f, r = functions.random_network(rng, c * p, activation="tanh"), rng.normal(size=(n, c, p))
