@@ -245,6 +245,12 @@ def live(steps=STEPS, **settings):
     return ascent.picture()
 
 
+def _ready():
+    """What both networks say of the real pictures, and their priors: done when the demo opens, no move waits for it."""
+    for network in LAST:
+        said(network), prior(network)
+
+
 def demos():
     layers = {f"{network[:6]}: {f'features.{3 * k}' if k < last else 'class scores'}": f"{network}/{k}"
               for network, last in LAST.items() for k in range(last + 1)}
@@ -268,5 +274,5 @@ def demos():
              "activation, the activation of the growing one as a multiple of it, and bars of the classes' "
              "probabilities. Right, two curves over the steps: activation, and share of energy above half "
              "the Nyquist frequency.",
-             make=Ascent, preview=STEPS, speed=Slider(1, 16, 1, label="speed")),
+             make=Ascent, preview=STEPS, speed=Slider(1, 16, 1, label="speed"), ready=_ready),
     ]

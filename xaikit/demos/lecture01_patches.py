@@ -61,6 +61,11 @@ def _short(name):
     return {"house with trees": "both"}.get(name, name)
 
 
+def _ready():
+    for network in LAST:
+        said(network, scaled=False)
+
+
 def demos():
     controls = {"network": Toggle(tuple(LAST), "digits-cnn", "network"),
                 "layer": Slider(1, 6, 2, label="layer"), "unit": Slider(0, 63, 5, label="unit")}
@@ -69,4 +74,4 @@ def demos():
                  "one class, and one whose patches come from many: what do they have in common? What lies "
                  "over the border is filled with white.",
                  "Left, nine patches of real pictures; in the middle, the whole pictures with a frame "
-                 "around each patch; right, the activation and the class of each.")]
+                 "around each patch; right, the activation and the class of each.", ready=_ready)]

@@ -11,7 +11,7 @@ from . import Demo
 from .canvas import Canvas, Chart, number
 
 _POWERS = {"1: sum": 1.0, "2": 2.0, "∞: maximum": math.inf}
-_PAINT = {"whole windows": None, "their central 6 × 6": 6}
+_PAINT = {"whole windows": 0, "their central 6 × 6": 6}  # 0, for buttons take None for none of them
 _NAMES = {"triangle": 3, "quadrilateral": 4, "pentagon": 5, "hexagon": 6, "octagon": 8, "circle": 0}
 
 
@@ -54,7 +54,7 @@ def explained(mapping, kernel, p, picture, paint):
 def live(mapping, kernel, p, picture, paint):
     """The picture with its three strongest windows, R⁽¹⁾ over it, the four sums, and R⁽³⁾ of every word."""
     kernel, p, note = usable(mapping, kernel, p)
-    found, (image, masks) = explained(mapping, kernel, p, picture, paint), pictures()[picture]
+    found, (image, masks) = explained(mapping, kernel, p, picture, paint or None), pictures()[picture]
     board, side = Canvas(900, 470), 250
     board.text(20, 26, f"{picture}, strongest windows", 11.5, bold=True, anchor="ls")
     board.picture((plot.pixels(image) * 255).round().astype(np.uint8), 20, 36, side)
@@ -128,7 +128,7 @@ def demos():
          "kernel": Toggle({v: k for k, v in bow.KERNELS.items()}, "intersection"),
          "p": Toggle(_POWERS, 1.0, "pooling p"),
          "picture": Toggle((*_NAMES, "polygons", "circles"), "quadrilateral"),
-         "paint": Toggle(_PAINT, None, "area(l)")},
+         "paint": Toggle(_PAINT, 0, "area(l)")},
         "A support vector machine on bags of words says polygon (positive) or circle. Red pixels speak for "
         "polygon. The four sums agree where the kernel is a sum over words; elsewhere the Taylor "
         "decomposition leaves a gap. It takes some seconds to open: everything is trained then.",

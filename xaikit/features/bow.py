@@ -121,12 +121,9 @@ def rank_mapping(local, words, base=2.0, n=4):
     Bach et al. 2015, experiments; ``base`` is their p, which pooling needs for something else.
     """
     distance = (words * words).sum(1) - 2 * local @ words.T  # squared, less |l|², which is the same for all words
-    m = torch.zeros_like(distance)
-    for rank in range(1, n + 1):
-        nearest = distance.argmin(-1, keepdim=True)
-        m.scatter_(-1, nearest, base ** -rank)
-        distance.scatter_(-1, nearest, float("inf"))
-    return m
+    nearest = distance.topk(n, largest=False).indices
+    said = base ** -torch.arange(1.0, n + 1).to(distance)  # for rk_d = 1, …, n
+    return torch.zeros_like(distance).scatter(-1, nearest, said.expand(nearest.shape))
 
 
 def soft_assignment(local, words, beta=15.0):
