@@ -1664,8 +1664,8 @@ area.corr("spearman").round(2)
 # does not pass 0 has shown nothing. Under $1-x$ the random map does well, since most of the picture is black
 # ground, and white specks scattered over it are strange wherever they fall. Told above it are integrated
 # gradients, gradient × input, LRP-ε and DeepLIFT, nearly the same map here, SmoothGrad and occlusion. The plain
-# gradient, α2β1, CAM and Grad-CAM are not told from it on these digits. Guided backprop, the deconvnet and
-# ε-plus come *below* it: their maps are smooth and put the first flips side by side; scattered ones seem to hurt
+# gradient, α2β1, CAM and Grad-CAM are not told from it on these digits. Guided backprop (barely), the deconvnet
+# and ε-plus come *below* it: their maps are smooth and put the first flips side by side; scattered ones seem to hurt
 # this network more. The edge map is worst: at an edge the ink is half grey, and flipping grey gives grey. With
 # black, the random map wastes its flips on pixels that are black already, and every method passes it.
 #
@@ -1959,7 +1959,7 @@ print(
 # Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its
 # controls, is more modest and useful: which maps were not told from one that never saw the network. Here these
 # were, by flipping to $1-x$, the gradient, α2β1, CAM and Grad-CAM, while guided backprop, the deconvnet and
-# ε-plus did worse; by the truth, occlusion on shapes against the random map, and on shapes all of them in rank
+# ε-plus did worse; by the truth, occlusion against the random map, and on shapes all of them in rank
 # accuracy against the edge map. Told above the random map by both were SmoothGrad and the maps near gradient ×
 # input, and these are the ones that look like noise; ε-plus and α2β1, which find the object best, were not.
 #
