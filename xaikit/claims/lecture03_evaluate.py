@@ -181,8 +181,8 @@ def _guided():
 @claim(
     "03",
     "Sixt, Granz, Landgraf 2020",
-    "by |R|, LRP with αβ notices random upper layers less than LRP ε (3 of 6 random, scenes)",
-    "αβ above ε",
+    "by |R|, LRP α2β1 notices random upper layers less than LRP ε (3 of 6 random, scenes)",
+    "α2β1 above ε",
 )
 def _alpha_beta():
     at = _sanity().absolute.xs(3, level="depth")
@@ -194,7 +194,7 @@ def _alpha_beta():
 @claim(
     "03",
     "Arras, Osman, Samek 2022",
-    "LRP puts more of its mass on the true cause than integrated gradients and guided backprop (αβ, scenes)",
+    "LRP puts more of its mass on the true cause than integrated gradients and guided backprop (α2β1, scenes)",
     "LRP first",
 )
 def _arras():
