@@ -227,7 +227,8 @@ def test_dropout_by_a_buffer_keeps_the_mean_and_differs_between_the_networks_of_
 def test_the_verdicts():
     found = {name: claim.measure() for name, claim in MINE.items()}
     assert {name: holds for name, (_, holds) in found.items()} == {
-        "_real_is_far": True, "_noise_is_on_it": False, "_fresh_noise": True, "_gini": True, "_own_class": True, "_spread": True,
+        "_real_is_far": True, "_inputs_are_on_it": False, "_labels_are_on_it": False, "_fresh_noise": True, "_gini": True,
+        "_own_class": True, "_spread": True,
         "_capacity": True, "_time_by_width": True, "_time_by_size": False, "_critical": True, "_radius": False, "_grows": False,
         "_patterns_first": True, "_more_critical": True, "_capped": True, "_dropout": False}
     assert all(any(c.isdigit() for c in text) for text, _ in found.values())
@@ -238,7 +239,8 @@ def test_other_networks_would_have_other_verdicts(monkeypatch):
     coins = torch.rand(100, 1000, generator=torch.Generator().manual_seed(0)) < 0.5
     rows.dispersions.cache_clear()
     monkeypatch.setattr(easiness, "one_epoch", lambda kind, draw=0: coins)
-    assert MINE["_real_is_far"].measure()[1] is False and MINE["_noise_is_on_it"].measure()[1] is True
+    assert MINE["_real_is_far"].measure()[1] is False
+    assert MINE["_inputs_are_on_it"].measure()[1] is True and MINE["_labels_are_on_it"].measure()[1] is True
     rows.dispersions.cache_clear()
     same = torch.full((len(stages.MOMENTS), 5), 0.5)
     monkeypatch.setattr(stages, "gini_over_time", lambda kind: same)
