@@ -548,7 +548,7 @@ accepted = pd.DataFrame({
     ("same pixels pasted", "grass → sky"): moved["moved up"], ("same pixels pasted", "refused: sky → grass"): moved["moved down"],
     ("true objects", "grass"): moved["true down"], ("true objects", "sky"): moved["true up"],
     ("units on, judged by pixels", "grass"): share["alone", "grass"], ("units on, judged by pixels", "sky"): share["alone", "sky"]})
-print("tries:", {k: f"{n.min()}–{n.max()}" for k, n in counted.tries.unstack(0).loc[["grass", "sky"]].iterrows()})
+print("tries:", {k: f"{n.min():.0f}–{n.max():.0f}" for k, n in counted.tries.unstack(0).loc[["grass", "sky"]].iterrows()})
 right = (dissected.by_pixels(real.images[:10]) & real.masks[:10]).sum((0, 2, 3)) / real.masks[:10].sum((0, 2, 3))
 print("pixels that the judge by pixels names rightly, in ten other scenes:",
       {name: f"{right[CONCEPTS.index(name)]:.0%}" for name in dissected.INSERTED})
