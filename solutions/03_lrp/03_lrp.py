@@ -1285,6 +1285,54 @@ print(
 # (last line). Neither map is wrong: each conserves $f$, and each reports what *its* pipeline uses. “Polygons
 # are recognised by their corners” is a statement about one pipeline, not about polygons.
 #
+# **Were the windows too large?** An octagon of this size has edges of 8 to 17 pixels: a window of 18 pixels
+# holds two of its corners, and an arc turns in it by about as much as a corner does. If that is why blunt
+# corners failed, smaller windows should mend it, for in them an arc is nearly straight while a corner stays a
+# corner. They are also harder to tell apart, and need more words. So we train the same pipeline once more,
+# with windows of 6 and 9 pixels and 512 words of each size; $p=2$ lets the windows that speak a word clearly
+# carry more of it. The last row but one paints each window's relevance on its central cell, a ninth of it,
+# so that what a corner earned is not smeared over its edges. These settings were chosen on the same test
+# pictures; the last row has the polygons of 150 others.
+
+# %%
+fine = bow_relevance.finer()  # some seconds
+print(f"{len(fine.machine.coef)} support vectors; the bias b is {fine.machine.bias:.2f}")
+
+# %%
+right = ((fine(test.images) > 0) == (test.labels == 1)).double().mean().item()
+one = bow_relevance.explain(fine, test.images[first], paint="cell")
+print(
+    f"accuracy {right:.1%}; largest |f − Σ R| of one picture: "
+    f"{max(abs(total - one.score) for total in one.sums().values()):.0e}"
+)
+measured = {
+    "12 and 18 pixels, 128 words, p = 1": rows[rows["sides"] > 0],
+    "6 and 9 pixels, 512 words, p = 2": bow_relevance.located_finer(paint=None),
+    "the same, shifted, on central cells": bow_relevance.located_finer(shift=0),
+    "the same, on central cells": bow_relevance.located_finer(),
+    "the same, other pictures": bow_relevance.located_finer(seed=1),
+}
+shares = {
+    name: {
+        label: ((part["corner"] > 0) & (part["corner"] > part["straight"])).mean()
+        for label, least, most in (("3 to 6", 3, 6), ("7", 7, 7), ("8", 8, 8), ("all", 3, 8))
+        for part in [found[found["sides"].between(least, most)]]
+    }
+    | {"polygons": len(found)}
+    for name, found in measured.items()
+}
+pd.DataFrame(shares).T.rename_axis(columns="sides").style.set_uuid("bag4").format(
+    "{:.0%}", subset=["3 to 6", "7", "8", "all"]
+).format("{:.0f}", subset=["polygons"])
+
+# %% [markdown]
+# **What to see.** Each row: the share of polygons whose corners are positive and above their straight edges.
+# With small windows and many words it holds for nearly all polygons, where the maps are painted on central
+# cells for at least 95 in 100, and octagons are the ones that are left. So the paper's picture can be had;
+# blunt corners were not beyond a bag of words, they were beyond *these* words. Mind the order of things: we
+# knew from masks where the corners are, and changed the pipeline until its maps sat there. An explanation
+# that does not look as expected may report a classifier that does not see as expected.
+#
 # Two cautions. The bias is part of every map: $b$ is shared as $b/V$ among words, and a word that few
 # descriptors speak gives each of them much, so that where $b>0$ even meaningless windows are rarely below
 # zero (the shifted curve shows what a map gets that is right but for the place). And with a Fisher vector the
