@@ -322,7 +322,7 @@ CUT = "T may be above 1: a wave can grow."
     ("6.3", masked, "The frequencies came in rising order"),
     ("6.4", lambda *a: get("6.4").library(*a).clamp(max=1), CUT),
     ("6.4", lambda *a: get("6.4").library(*a).clamp(-1, 1), CUT),
-], ids=str)
+])
 def test_near_misses_fail_on_every_seed(name, answer, hint, seed):
     score, verdict, _ = evaluate(get(name), answer, seed)
     assert score == 0 and verdict.hint.startswith(hint), verdict
