@@ -168,7 +168,8 @@ EXERCISES = [
     formula(
         id="7.1",
         title="entropy and mutual information of a table",
-        finite="0 · log 0 counts as 0 here: torch.special.xlogy, or leave out the zeros.",
+        finite="0 · log 0 counts as 0 here (torch.special.xlogy, or leave out the zeros). Or do you divide by a "
+               "sum that is 0?",
         points=1,
         minutes=5,
         difficulty=1,

@@ -56,7 +56,8 @@ EXERCISES = [
     formula(
         id="7.3",
         title="the data-processing inequality as a test",
-        finite="0 · log 0 counts as 0 here: torch.special.xlogy, or leave out the zeros.",
+        finite="0 · log 0 counts as 0 here (torch.special.xlogy, or leave out the zeros). Or do you divide by a "
+               "sum that is 0?",
         points=1,
         minutes=6,
         difficulty=2,
