@@ -99,7 +99,7 @@ def test_the_longer_runs_claims_and_which_do_not_hold(notebook):
     mine = [c for c in claims.registered("07") if c.measure.__module__.endswith(".lecture07_bounds")]
     darlow = [c for c in mine if "Darlow" in c.source]
     found = {c.claim.partition(" (holds")[0]: c.measure() for c in darlow}
-    assert len(mine) == 7 and len(found) == 5 and None not in [holds for _, holds in found.values()]
+    assert len(mine) == 8 and len(found) == 5 and None not in [holds for _, holds in found.values()]
     failed = [name for name, (_, holds) in found.items() if not holds]
     assert len(failed) == 2 and all("falls late" in name for name in failed), failed
     text = prose(notebook)
@@ -168,3 +168,13 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         ("more than twice as much at layer 5", own > 2 * other > 0),
     ):
         assert phrase in words and holds, phrase
+
+
+def test_five_networks_of_scenes_agree_within_hundredths(notebook):
+    others = studies.table("07/discarding")
+    last = others.query("layer == 'layer 5'")
+    assert len(last) == 5 and np.ptp(last.own) < 0.1, "the text: within a few hundredths"
+    assert "within a few hundredths" in " ".join(prose(notebook).split())
+    wide = others.pivot(index="seed", columns="layer", values="own")
+    assert (np.diff(wide.to_numpy(), axis=1) > 0).all(), "deeper layers keep more of the foreground, in every network"
+    assert (last.own > 2 * last.exchanged).all() and (last.own > 2 * last.untrained).all()

@@ -105,6 +105,20 @@ def _foreground():
     return text, bool(s.interval(last - first)[1] > 0 and s.interval(last - swapped)[1] > 0)
 
 
+@claim("07", _MA, "the same for five networks of other seeds (holds: both differences above 0, intervals over networks)",
+       "foreground less")
+@longer
+def _foreground_of_others():
+    from .. import studies
+    from ..studies.scene_noise import interval
+
+    wide = studies.table("07/discarding").pivot(index="seed", columns="layer")
+    last = wide["own"]["layer 5"]
+    deeper, learned = interval(last - wide["own"]["layer 1"]), interval(last - wide["exchanged"]["layer 5"])
+    return ("layer 5 − layer 1 {:+.2f} ({:.2f} … {:.2f}), ".format(*deeper)
+            + "own − another scene's mask at layer 5 {:+.2f} ({:.2f} … {:.2f})".format(*learned), min(deeper[1], learned[1]) > 0)
+
+
 @claim("07", f"{_MA}, coherency", "layers and networks can be compared by it, not by gradients: a layer × 10 and the next "
        "÷ 10 changes no output", "gradients cannot")
 def _coherent():

@@ -39,6 +39,32 @@ def decoder_bounds(folder, progress):
     return pd.DataFrame(rows)
 
 
+@study("07", "discarding", minutes=7)
+def discarded_by_others(folder, progress):
+    """Bits kept in the foreground minus elsewhere at each depth of five other networks of scenes.
+
+    Rows: seed, layer, own, exchanged (with another scene's mask), untrained (the same build and seed, own masks); means
+    over twelve scenes.
+    """
+    import pandas as pd
+    from tqdm.auto import tqdm
+
+    from . import scene_noise
+
+    rows = []
+    for seed in tqdm(range(1, 1 + SEEDS), desc="networks", disable=not progress):
+        file = folder / f"discarding-{seed}.json"
+        if not file.exists():
+            found = [{"seed": seed, "layer": depth,
+                      "own": scene_noise.contrasts(depth, "retrained", seed).mean().item(),
+                      "exchanged": scene_noise.contrasts(depth, "retrained", seed, exchanged=True).mean().item(),
+                      "untrained": scene_noise.contrasts(depth, "untrained", seed).mean().item()}
+                     for depth in scene_noise.DEPTHS]
+            _write(file, lambda part, found=found: part.write_text(json.dumps(found)))
+        rows += json.loads(file.read_text())
+    return pd.DataFrame(rows)
+
+
 def _home():
     from .. import home
 

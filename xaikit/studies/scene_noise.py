@@ -12,7 +12,10 @@ DEPTHS = {f"layer {i + 1}": end for i, end in enumerate((2, 5, 8, 11, 14))}  # o
 
 @functools.cache
 def network(name="scenes-cnn", seed=0):
-    """The trained network of scenes, or ("untrained") one of the same build before it has learned."""
+    """The trained network of scenes, ("retrained") one that its recipe makes from another ``seed``, or ("untrained") one
+    of the same build before it has learned."""
+    if name == "retrained":
+        return zoo.train("scenes-cnn", seed=seed, progress=False)
     if name != "untrained":
         return zoo.load(name)
     with torch.random.fork_rng(devices=[]):
