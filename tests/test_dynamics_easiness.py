@@ -205,9 +205,9 @@ def test_several_steps_find_a_worse_point_of_the_box_than_one():
     assert sum(many.attack(x, y).abs().amax(1) <= 0.5) == 300
     clean, single, several = (F.cross_entropy(out, y[:, 0]) for out in (one.net(x), one(labelled), many(labelled)))
     assert several > single + 0.01 > clean
-    names = list(resistance.SLOW)
+    names = tuple(resistance.SLOW)
     rows = resistance.trained(seeds=2, n=60, width=8, moments=(20, 40), names=names)
-    assert rows.by.unique().tolist() == names and len(rows) == 8 and rows[["memorised", "validation"]].notna().all(axis=None)
+    assert tuple(rows.by.unique()) == names and len(rows) == 8 and rows[["memorised", "validation"]].notna().all(axis=None)
 
 
 def test_dropout_by_a_buffer_keeps_the_mean_and_differs_between_the_networks_of_a_stack():
