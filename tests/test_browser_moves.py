@@ -47,7 +47,7 @@ def test_every_control_moves_its_picture_by_keyboard(page, served, tmp_path, lec
     for demo in (d for d in demos.all() if d.lecture == lecture):
         page.locator("select").first.select_option(label=f"{demo.name}   {demo.title}")
         page.get_by_role("heading", name=demo.title, exact=True).wait_for(timeout=180_000)
-        page.wait_for_function("() => document.querySelectorAll('img.widget-image').length == 1", timeout=60_000)
+        page.wait_for_function("() => document.querySelectorAll('img.widget-image').length == 1", timeout=180_000)
         for name, place, keys in moves(page, demo):
             before = page.evaluate(SRC)
             place.focus()

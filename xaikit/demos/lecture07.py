@@ -116,6 +116,12 @@ def _cloud(activation, bins, moment):
     return plane.look(plane.train(activation), moment, bins)
 
 
+@functools.lru_cache(1024)
+def _own(activation, bins, moment, network):
+    """One network's layers at one moment, (2, 6)."""
+    return plane.look(plane.train(activation), [moment], bins, seeds=network)[:, 0]
+
+
 @functools.lru_cache(256)
 def _path(activation, bins, network):
     """One network's layers at every eighth moment of its training, (2, T, 6): as many networks, one look."""
@@ -126,8 +132,8 @@ def _path(activation, bins, network):
 class Plane:
     """The information plane of twenty networks of one activation, moving on through the moments of their training.
 
-    ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws the layers of all networks at
-    this moment, their means as rings, and of ``network`` (1 … 20) every layer's path so far.
+    ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws ``network`` (1 … 20) at this
+    moment and every layer's path so far, and the layers of all networks, with their means as frames, at every 24th moment.
     """
 
     def __init__(self, activation="tanh", bins=30, epoch=0, network=1):
@@ -139,8 +145,9 @@ class Plane:
 
     def picture(self):
         """JPEG bytes, 900 × 430 page pixels."""
-        cloud = _cloud(self.activation, self.bins, self.moment)
-        own, mean = cloud[:, self.network - 1], cloud.mean(1)
+        # all twenty take as long as the rest of five pictures: they follow at every third point of the path
+        cloud = _cloud(self.activation, self.bins, self.moment - self.moment % (3 * APART))
+        own, mean = _own(self.activation, self.bins, self.moment, self.network - 1), cloud.mean(1)
         past = _path(self.activation, self.bins, self.network - 1)[:, :-(-self.moment // APART)]
         path = np.concatenate([past, own[:, None]], 1)  # (2, T, 6)
         board = _furniture().copy()
@@ -184,7 +191,7 @@ def _furniture():
     for left in (690, 790):
         board.text(left, 66, "I(X;T)", 10, plot.MUTED)
         board.text(left + 45, 66, "I(T;Y)", 10, plot.MUTED)
-    board.text(625, 374, f"small dots: all {plane.SEEDS} networks; frames: means", 10.5, plot.MUTED)
+    board.text(625, 374, f"small dots: all {plane.SEEDS} networks, every {3 * APART}th moment; frames: means", 10.5, plot.MUTED)
     board.text(625, 390, "input and label have 12 bits and 1 bit", 10.5, plot.MUTED)
     return board
 

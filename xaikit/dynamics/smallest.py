@@ -40,7 +40,7 @@ def split(seed, count=192):
     for name, (kind, side) in BANKS.items():
         bank = filters(count, side, kind, seed)
         maps, test_maps = (convolved(v, bank, pool=2) / math.sqrt(count) for v in (x, test_x))
-        found[name] = maps - maps.mean(0), test_maps - maps.mean(0)
+        found[name] = (maps - maps.mean(0)).float(), (test_maps - maps.mean(0)).float()  # kept for all splits
     return found
 
 
@@ -58,7 +58,7 @@ def kernels(feature, seed, n, share=0.35):
         found = [gaussian_kernel(u, v, sigma) for u, v in ((a, a), (b, a), (b, b))]
     elif feature in FEATURES:
         a, b = (s["x"], s["test_x"]) if feature == "pixels" else s[feature]
-        a = a[:n]
+        a, b = a[:n].double(), b.double()
         found = [a @ a.T, b @ a.T, b @ b.T]
     else:
         raise ValueError(f"features are {', '.join(FEATURES)}, not {feature!r}")
