@@ -1,5 +1,7 @@
 """Class activation maps: weigh the channels of one layer by what they mean for the class."""
 
+import contextlib
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -64,7 +66,8 @@ def _grad_cam(score, images, rows, name):
         outputs.append(activation.detach().requires_grad_())
         return outputs[-1].clone()  # what follows may work in place
 
-    with hooks.edit(score.model, {name: leaf}), hooks.quick_pooling(score.model):
+    large = images[0].numel() >= 2**15  # for small ones the two hooks take longer than they save
+    with hooks.edit(score.model, {name: leaf}), hooks.quick_pooling(score.model) if large else contextlib.nullcontext():
         logits, seed = score.seeded(images, rows)
     if not outputs:
         raise UnsupportedLayer(f"layer {name!r} does not run in the network's forward pass")
