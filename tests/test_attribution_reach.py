@@ -146,6 +146,19 @@ def test_a_network_that_computes_with_the_images_size_gets_whole_images(monkeypa
     assert len(cuts) == 2 and cuts[0] is not None and cuts[1] is None
 
 
+@pytest.mark.parametrize("head", [nn.Linear(8 * 66 * 90, 2), nn.LazyLinear(2)], ids=["only this size", "any size"])
+def test_a_network_that_begins_in_place_leaves_the_image_alone(head):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), head).eval()
+    x = torch.rand(1, 3, 66, 90) - 0.5
+    before = x.clone()
+    if isinstance(head, nn.LazyLinear):
+        net(x.clone())
+    occlusion(net, x, 0, window=22, stride=22)
+    assert torch.equal(x, before)
+    assert reach.best_cut(net.requires_grad_(False), x, (22, 22), 20) is not None and torch.equal(x, before)
+
+
 def test_windows_at_the_borders_and_one_that_covers_all():
     torch.manual_seed(0)
     net, x = Net(stem(Residual())).eval(), torch.rand(1, 3, 96, 96)

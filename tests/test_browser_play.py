@@ -25,6 +25,13 @@ def opened(page, address):  # noqa: F811
     return page.locator("img.widget-image")
 
 
+def turn(page, key):  # noqa: F811
+    """Press a key on the first slider, and wait for what it starts."""
+    page.locator(".noUi-handle").first.focus()
+    page.keyboard.press(key)
+    page.wait_for_timeout(1500)
+
+
 def seconds():
     """Processor seconds so far: of the kernel that the app runs, and of the kernel, the server and the browser."""
     used = [("ipykernel" in " ".join(p.cmdline()), p.cpu_times().user + p.cpu_times().system)
@@ -60,15 +67,11 @@ def test_a_demo_plays_at_ten_pictures_a_second_and_stops(page, served, tmp_path,
     page.wait_for_timeout(1000)
     before = image.screenshot()
     assert before != stopped
-    page.locator(".noUi-handle").first.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(1500)
+    turn(page, "ArrowRight")
     anew = image.screenshot()
     assert anew != before and page.evaluate(COUNT, 500) == 0, "a new start, still paused"
     press("▶ play")
-    page.locator(".noUi-handle").first.focus()
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(1500)
+    turn(page, "ArrowLeft")
     assert page.evaluate(COUNT, 2000) >= 4, "a control moved while it plays starts anew and plays on"
     page.screenshot(path=tmp_path / "anew.png")
     press("reset")
@@ -88,13 +91,10 @@ def test_the_picture_forms_and_another_unit_starts_anew(page, served, tmp_path):
     page.wait_for_timeout(500)
     grown = image.screenshot()
     assert grown != start
-    page.locator(".noUi-handle").first.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(1500)
+    turn(page, "ArrowRight")
     other = image.screenshot()
     assert other not in (start, grown) and page.evaluate(COUNT, 500) == 0, "a new start, not playing"
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(1500)
+    turn(page, "ArrowLeft")
     assert image.screenshot() == start, "the same settings start the same"
     page.screenshot(path=tmp_path / "forming.png")
     assert outside(page) == [] and page.errors == []

@@ -167,8 +167,16 @@ def test_quick_pooling_gives_the_same_values_and_leaves_gradients_and_the_networ
     maps = net[:2](x)
     values, places = net[2](maps)
     net.requires_grad_(False)
-    with hooks.quick_pooling(net):
+    layouts = []
+
+    def look(call):
+        if call.kind == "max_pool":
+            layouts.append(call.args[0].is_contiguous(memory_format=torch.channels_last) and not call.args[0].is_contiguous())
+        return call()
+
+    with hooks.quick_pooling(net), hooks.interpose(net, look):
         again = net(x)
+    assert layouts == [True], "channels last"
     assert torch.equal(again[0], values) and torch.equal(again[1], places) and again[0].is_contiguous()
     with hooks.quick_pooling(net):
         points = x.clone().requires_grad_()

@@ -325,19 +325,25 @@ check("6.3", learned)
 show_source(spectral.learn, doc=False)
 
 # %%
+def fields(runs, networks):
+    """What share of each frequency is learned, over the steps: a panel for each run."""
+    fig, axes = plot.subplots(1, 2, size=(10.6, 3.6), sharey=True)
+    for ax, (name, run) in zip(axes, runs.items(), strict=True):
+        plot.field(
+            np.median(run.share, 1).T,
+            run.steps,
+            run.k,
+            ax=ax,
+            xlabel="step",
+            ylabel="frequency $k$",
+            title=name,
+            label=f"$|c(k)|\\,/\\,A_k$, median of {networks} networks",
+        )
+    return fig
+
+
 runs = {"equal amplitudes": spectral.learn(False), "growing amplitudes": spectral.learn(True)}
-fig, axes = plot.subplots(1, 2, size=(10.6, 3.6), sharey=True)
-for ax, (name, run) in zip(axes, runs.items(), strict=True):
-    plot.field(
-        np.median(run.share, 1).T,
-        run.steps,
-        run.k,
-        ax=ax,
-        xlabel="step",
-        ylabel="frequency $k$",
-        title=name,
-        label="$|c(k)|\\,/\\,A_k$, median of ten networks",
-    )
+fig = fields(runs, "ten")
 plot.describe(
     fig,
     "Two fields of the share of each frequency that is learned, over the steps. In both the bright area begins "
@@ -374,26 +380,15 @@ table.round(2)
 # `xaikit run 06/larger --full` makes the table again.)
 
 # %%
-fig, axes = plot.subplots(1, 2, size=(10.6, 3.6), sharey=True)
-rows = {}
-for ax, target in zip(axes, ("equal", "growing"), strict=True):
-    run = larger_runs(target)
-    plot.field(
-        np.median(run.share, 1).T,
-        run.steps,
-        run.k,
-        ax=ax,
-        xlabel="step",
-        ylabel="frequency $k$",
-        title=f"{target} amplitudes, from the longer run",
-        label="$|c(k)|\\,/\\,A_k$, median of five networks",
-    )
+larger = {f"{target} amplitudes, from the longer run": larger_runs(target) for target in ("equal", "growing")}
+fig, rows = fields(larger, "five"), {}
+for name, run in larger.items():
     for level in (0.5, 0.8):
         times, strict = (spectral.time_to_learn(share, run.steps, level) for share in (run.share, run.signed))
         rho = spectral.rank_correlation(run.k, times)
-        rows[f"{target} amplitudes", level] = {"ρ, median": np.median(rho), "least": rho.min(), "most": rho.max()}
-        rows[f"{target} amplitudes", level]["never reached"] = np.isinf(times).mean()
-        rows[f"{target} amplitudes", level]["ρ with phase, median"] = np.median(spectral.rank_correlation(run.k, strict))
+        rows[name.partition(",")[0], level] = {"ρ, median": np.median(rho), "least": rho.min(), "most": rho.max()}
+        rows[name.partition(",")[0], level]["never reached"] = np.isinf(times).mean()
+        rows[name.partition(",")[0], level]["ρ with phase, median"] = np.median(spectral.rank_correlation(run.k, strict))
 plot.describe(
     fig,
     "Two fields of the share of each frequency from 5 to 50 that is learned, over the steps. Bright areas spread from the bottom "

@@ -75,10 +75,11 @@ def best_cut(model, image, window, count):
     the whole where it takes no other.
     """
     sides = tuple(image.shape[2:])
-    for probe in (image[(..., *(slice(0, _PROBE) for _ in sides))].contiguous(), image):
+    for probe in (image[(..., *(slice(0, _PROBE) for _ in sides))], image):
         with contextlib.suppress(RuntimeError, ValueError, IndexError, TypeError, UnsupportedLayer):
             zoom = math.prod(sides) / math.prod(probe.shape[2:])
-            cuts = [replace(cut, sides=sides, window=tuple(window)) for cut in _cuts(model, probe, zoom)]
+            # a copy: a network may begin with an operation in place
+            cuts = [replace(cut, sides=sides, window=tuple(window)) for cut in _cuts(model, probe.clone(), zoom)]
             best = min(cuts, key=lambda cut: cut.work, default=None)
             return best if best and count * (best.total - best.work) > best.total else None
     return None

@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import time
 
 from .core import Case, Exercise, Result, Verdict
 
@@ -60,10 +61,13 @@ def evaluate(exercise: Exercise, function, seed: int = 0) -> tuple[float, Verdic
     verdicts = []
 
     def run():
+        began = time.monotonic()
         for case in exercise.cases(seed):
             oracle = exercise.oracle(case)
             theirs = Case.from_payload(case.payload(), oracle.answer if oracle else None)
             observed = exercise.observe(function, theirs)
+            if time.monotonic() - began > exercise.seconds:  # it swallowed what was to stop it: no further case
+                raise TimeLimit
             if oracle:
                 observed = {**observed, **oracle.measured()}
             verdicts.append(exercise.judge(case, observed))
