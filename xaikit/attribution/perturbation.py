@@ -9,7 +9,7 @@ import torch
 from .. import hooks
 from .call import explaining
 from .checks import check_baseline, check_steps
-from .reach import best_cut
+from .reach import best_cuts, crops, image_field, overlap
 
 _VALUES = 2**14  # in smaller images looking for what a window can reach takes longer than it saves
 
@@ -45,59 +45,76 @@ def occlusion(model, x, target=None, window=None, stride=None, value=0.0):
         score.predicted()
         starts = [_starts(*three) for three in zip(sides, window, stride, strict=True)]
         corners = list(itertools.product(*starts))
-        cut = None
+        cuts = []
         if x.dim() > 2 and score.x[0].numel() >= _VALUES and score.kernels:
-            cut = best_cut(score.model, score.x[:1], window, len(corners))
+            cuts = best_cuts(score.model, score.x[:1], window, len(corners))
         drops = score.per_image(
-            lambda images, rows: _drops(score, images, rows, corners, window, value[rows], cut)
+            lambda images, rows: _drops(score, images, rows, corners, window, value[rows], cuts)
         )
         return _spread(drops, corners, window, score.x)
 
 
-def _drops(score, images, rows, corners, window, value, cut):
+def _drops(score, images, rows, corners, window, value, cuts):
     """F(x) − F(x with each window hidden) for some of the images: (n, windows)."""
     n = len(images)
     scores = torch.empty((1 + len(corners)) * n, device=images.device, dtype=images.dtype)
-    layer = cut and _layer(score.model, images, cut.layer)
+    steps = list(_steps(score.model, images, corners, window, cuts)) if cuts else []
     places = [None, *corners]  # None: nothing hidden
     for pairs in score.chunks(len(scores)):
         pair = torch.arange(pairs.start, pairs.stop, device=images.device)
-        which, at = [places[k] for k in (pair // n).tolist()], pair % n
-        points = _hide(images[at], which, window, value[at])
+        which, at = (pair // n).tolist(), pair % n
+        points = _hide(images[at], [places[k] for k in which], window, value[at])
         try:
-            crops = _crops(score, points, which, layer[at], cut) if cut else contextlib.nullcontext(points)
-            with crops as shown:
+            with _cropped(score, points, which, at.tolist(), steps) if cuts else contextlib.nullcontext(points) as shown:
                 scores[pairs] = score(shown, at + rows.start)
         except _Inexact:
-            return _drops(score, images, rows, corners, window, value, None)
+            return _drops(score, images, rows, corners, window, value, [])
     scores = scores.view(1 + len(corners), n)
     return (scores[0] - scores[1:]).T
 
 
-def _layer(model, images, name):
-    with hooks.record(model, name, stop=True) as acts:
+def _steps(model, images, corners, window, cuts):
+    """For each cut its layer's name, the unhidden images' layer (n, K, …) and the ``crops`` that lead to it: the first
+    those of a window in the middle, for nothing hidden."""
+    with hooks.record(model, *(cut.layer for cut in cuts), stop=True) as acts:
         model(images.clone())
-    return acts[name]
+    middle = tuple((side - w) // 2 for side, w in zip(images.shape[2:], window, strict=True))
+    field, sides = image_field(len(window)), images.shape[2:]
+    for cut in cuts:
+        layer = acts[cut.layer]
+        yield cut.layer, layer, crops(field, cut.field, [middle, *corners], window, sides, layer.shape[2:])
+        field, sides = cut.field, layer.shape[2:]
 
 
 @contextlib.contextmanager
-def _crops(score, points, places, layer, cut):
-    """What to send in for ``points`` (M, C, …) while the block runs: crops around what is hidden, whose part of the cut
-    layer takes its place in ``layer`` (M, K, …), that of the unhidden images."""
-    sides = layer.shape[2:]
-    boxes = [cut.boxes(cut.middle if place is None else place, sides) for place in places]
+def _cropped(score, points, places, rows, steps):
+    """What to send in for ``points`` (M, C, …) while the block runs: crops around what is hidden.
 
-    def paste(part):
-        for whole, piece, place, (_, units, inside) in zip(layer, part, places, boxes, strict=True):
-            before, now = whole[(..., *units)], piece[(..., *inside)]
-            # nothing hidden, nothing changed: but a network may compute with the image's size
-            if place is None and not torch.allclose(before, now, rtol=1e-3, atol=1e-4 * before.abs().max().item()):
-                raise _Inexact
-            whole[(..., *units)] = now
-        return layer
+    What they give of each layer takes its place in that of the unhidden images, of which the next crop is taken.
+    """
 
-    with hooks.edit(score.model, {cut.layer: paste}):
-        yield torch.stack([point[(..., *image)] for point, (image, _, _) in zip(points, boxes, strict=True)])
+    def paste(step):
+        layer, boxes = steps[step][1:]
+
+        def put(part):
+            out = []
+            for piece, row, place in zip(part, rows, places, strict=True):
+                _, units, inside = boxes[place]
+                before, now = layer[(row, ..., *units)], piece[(..., *inside)]
+                # nothing hidden, nothing changed: but a network may compute with the image's size
+                if place == 0 and not torch.allclose(before, now, rtol=1e-3, atol=1e-4 * before.abs().max().item()):
+                    raise _Inexact
+                follow = steps[step + 1][2][place][0] if step + 1 < len(steps) else [slice(0, n) for n in layer.shape[2:]]
+                new = layer[(row, ..., *follow)].clone()
+                to, of = overlap(follow, units, inside)
+                new[(..., *to)] = piece[(..., *of)]
+                out.append(new)
+            return torch.stack(out)
+
+        return put
+
+    with hooks.edit(score.model, {step[0]: paste(k) for k, step in enumerate(steps)}):
+        yield torch.stack([point[(..., *steps[0][2][place][0])] for point, place in zip(points, places, strict=True)])
 
 
 class _Inexact(Exception):

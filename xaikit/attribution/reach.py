@@ -1,14 +1,15 @@
-"""What a window of the image can reach: the part of a layer that changes when only the window does.
+"""What a window of the image can reach: the part of each layer that changes when only the window does.
 
-Hiding a window leaves most of an early layer as it was.  ``best_cut`` looks for the layer up to which it pays to compute
-only a crop of the image around the window; the crop's part of the layer is then put into the unhidden image's, and only
-the rest of the network sees the whole.  Exact, not an approximation: a unit whose receptive field lies in the crop, or
-ends with the image where the crop does, has the same value in both.
+Hiding a window leaves most of an early layer as it was.  ``best_cuts`` looks for the layers between which it pays to
+compute only a crop: of the image around the window up to the first, of that layer around what has changed there up to the
+next.  A crop's part of a layer is put into the unhidden image's layer, of which the next crop is taken; only behind the
+last does the network see the whole.  Exact, not an approximation: a unit whose receptive field lies in the crop, or ends
+with the layer where the crop does, has the same value in both.
 """
 import contextlib
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -24,52 +25,20 @@ _MERGING = {"add", "sub", "mul", "div", "cat", "matmul"}
 
 @dataclass(frozen=True)
 class Cut:
-    """A layer through which all that is known of the image passes, with the receptive field of its units.
+    """A layer through which all that is known of the image passes, with the receptive field of its units in the image.
 
-    ``before`` and ``total``: work up to the layer and of the whole network.  ``sides``, ``window``: of the image and of
-    what is hidden; ``crop``: the sides of the crop, the same for every place of the window.
+    ``before``, ``total``: work up to the layer and of the whole network; ``copy``: of putting together the whole layer.
     """
 
     layer: str
     field: Field
     before: float
     total: float
-    sides: tuple = ()
-    window: tuple = ()
-
-    @property
-    def crop(self):
-        """Enough for every unit that sees the window; whole strides less than the image, so that both ends fit."""
-        return tuple(side - j * max(0, (side - (w + 2 * r - 3 + j)) // j)
-                     for side, w, r, j in zip(self.sides, self.window, self.field.size, self.field.stride, strict=True))
-
-    @property
-    def middle(self):
-        """The corner of the window in the middle."""
-        return tuple((side - w) // 2 for side, w in zip(self.sides, self.window, strict=True))
-
-    @property
-    def work(self):
-        """The work for one window."""
-        return self.total - self.before + self.before * math.prod(self.crop) / math.prod(self.sides)
-
-    def boxes(self, corner, places):
-        """For a window at ``corner``: its crop of the image, the units that see it, and where these are in the crop's
-        layer.  Three tuples of slices; ``places``: the layer's sides."""
-        image, units, inside = [], [], []
-        for at, w, side, crop, r, j, start, count in zip(corner, self.window, self.sides, self.crop, self.field.size,
-                                                         self.field.stride, self.field.start, places, strict=True):
-            first = max(0, -((start + r - 1 - at) // j))  # the first whose field ends at the corner or behind it
-            last = min(count - 1, (at + w - 1 - start) // j)
-            from_ = min(max(0, (start + first * j) // j * j), side - crop)
-            image.append(slice(from_, from_ + crop))
-            units.append(slice(first, last + 1))
-            inside.append(slice(first - from_ // j, last + 1 - from_ // j))
-        return tuple(image), tuple(units), tuple(inside)
+    copy: float = 0.0
 
 
-def best_cut(model, image, window, count):
-    """The :class:`Cut` with the least work for ``count`` windows of these sides, or None where none saves a whole pass.
+def best_cuts(model, image, window, count):
+    """The :class:`Cut` s with the least work for ``count`` windows of these sides; none where they save no whole pass.
 
     image: (1, C, …).  Follows one forward pass of the network, frozen and in eval mode, on a corner of the image, or on
     the whole where it takes no other.
@@ -79,10 +48,76 @@ def best_cut(model, image, window, count):
         with contextlib.suppress(RuntimeError, ValueError, IndexError, TypeError, UnsupportedLayer):
             zoom = math.prod(sides) / math.prod(probe.shape[2:])
             # a copy: a network may begin with an operation in place
-            cuts = [replace(cut, sides=sides, window=tuple(window)) for cut in _cuts(model, probe.clone(), zoom)]
-            best = min(cuts, key=lambda cut: cut.work, default=None)
-            return best if best and count * (best.total - best.work) > best.total else None
-    return None
+            work, cuts = _least_work(list(_cuts(model, probe.clone(), zoom)), sides, window)
+            return cuts if cuts and count * (cuts[0].total - work) > cuts[0].total else []
+    return []
+
+
+def _least_work(cuts, sides, window):
+    """(work for one window, the cuts that need it): the shortest way through the layers."""
+    if not cuts:
+        return math.inf, []
+    image = Cut("", image_field(len(sides)), 0.0, cuts[0].total)
+    found = [(0.0, [], image)]
+    for cut in sorted(cuts, key=lambda cut: cut.before):
+        ways = [(work + (cut.before - last.before) * _share(last.field, cut.field, sides, window) + cut.copy, [*way, cut])
+                for work, way, last in found if cut.before > last.before]
+        if ways:
+            found.append((*min(ways, key=lambda way: way[0]), cut))
+    return min(((work + last.total - last.before, way) for work, way, last in found), key=lambda way: way[0])
+
+
+def _share(before, after, sides, window):
+    """About which share of a layer a crop takes that the next layer's units need where they see a window."""
+    own = between(before, after)
+    return math.prod(min(1.0, ((w + size - 2) // stride * j + r) * a / side) for side, w, size, stride, j, r, a in zip(
+        sides, window, after.size, after.stride, own.stride, own.size, before.stride, strict=True))
+
+
+def image_field(axes):
+    """A pixel's."""
+    return Field((1,) * axes, (1,) * axes, (0,) * axes)
+
+
+def between(before, after):
+    """The field of ``after``'s units in the layer with the field ``before`` (both are fields in the image)."""
+    axes = list(zip(before.stride, before.size, after.size, before.start, after.start, after.stride, strict=True))
+    return Field(tuple((r - q) // j + 1 for j, q, r, *_ in axes), tuple(k // j for j, *_, k in axes),
+                 tuple((s - t) // j for j, _, _, t, s, _ in axes))
+
+
+def seen(field, corner, window, places):
+    """The units of a layer with sides ``places`` that see the window: (first, last) on each axis; none: last < first."""
+    return [(max(0, -((s + r - 1 - at) // j)), min(count - 1, (at + w - 1 - s) // j))
+            for at, w, r, j, s, count in zip(corner, window, field.size, field.stride, field.start, places, strict=True)]
+
+
+def crops(before, after, corners, window, sides, places):
+    """For windows at the corners: what of a layer (``before``, its sides) is needed for the units of the next (``after``,
+    its ``places``) that see them.  All crops have one size, so that they make a batch.
+
+    For each corner three tuples of slices: the crop, the units, and where these are in what the crop gives.
+    """
+    own = between(before, after)
+    units = [seen(after, corner, window, places) for corner in corners]
+    found = []
+    for axis, (j, r, start, side) in enumerate(zip(own.stride, own.size, own.start, sides, strict=True)):
+        low = [max(0, (start + first * j) // j * j) for first, _ in (u[axis] for u in units)]
+        high = [min(side, start + last * j + r) for _, last in (u[axis] for u in units)]
+        # whole strides less than the side, so that both ends fit
+        size = side - (side - max(min(r, side), *(h - f for h, f in zip(high, low, strict=True)))) // j * j
+        begin = [min(f, side - size) for f in low]
+        found.append([(slice(f, f + size), slice(first, last + 1), slice(first - f // j, last + 1 - f // j))
+                      for f, (first, last) in zip(begin, (u[axis] for u in units), strict=True)])
+    return [tuple(zip(*axes, strict=True)) for axes in zip(*found, strict=True)]
+
+
+def overlap(crop, units, inside):
+    """Where the units lie in a crop of their layer, and where in what was computed; without those outside of it."""
+    both = [(max(c.start, u.start), min(c.stop, u.stop), c.start, u.start - i.start)
+            for c, u, i in zip(crop, units, inside, strict=True)]
+    return (tuple(slice(low - c, max(low, high) - c) for low, high, c, _ in both),
+            tuple(slice(low - i, max(low, high) - i) for low, high, _, i in both))
 
 
 def _cuts(model, x, zoom):
@@ -92,7 +127,7 @@ def _cuts(model, x, zoom):
     uses anything of the image but its output.
     """
     axes = x.dim() - 2
-    made = {id(x): (x, 0, Field((1,) * axes, (1,) * axes, (0,) * axes))}  # tensor, its step, its field or None
+    made = {id(x): (x, 0, image_field(axes))}  # tensor, its step, its field or None
     used, work, local, runs = [set()], [0.0], True, Counter()
     last_local = 0
 
@@ -122,7 +157,7 @@ def _cuts(model, x, zoom):
             once = runs[id(hooks.layer(model, name))] == 1
             alone = all(s == own or s > step for later in used[step + 1:] for s in later)
             if step <= last_local and once and alone and max(field.start) <= 0:
-                yield Cut(name, field, work[step], work[-1])
+                yield Cut(name, field, work[step], work[-1], output.numel() * zoom * _VALUE)
 
 
 def _field(call, fields, shape, out, axes, made):

@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -72,8 +73,12 @@ def _held():
 
     there = gc.get_objects()
     tensors = {kind for kind in set(map(type, there)) if issubclass(kind, torch.Tensor)}
-    found = [one for one in there if type(one) in tensors and one.device.type == "cpu" and one.layout == torch.strided]
-    stores = {s.data_ptr(): s.nbytes() for s in (one.untyped_storage() for one in found)}
+    stores = {}
+    for one in there:
+        if type(one) in tensors:
+            with suppress(ValueError, RuntimeError):  # parameters of lazy modules, sparse and fake tensors have no bytes
+                store = one.untyped_storage()
+                stores[store.data_ptr()] = store.nbytes()
     return sum(stores.values()) + tracemalloc.get_traced_memory()[0]
 
 
