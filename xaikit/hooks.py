@@ -47,6 +47,19 @@ def modules(model):
     return found
 
 
+def last(model, kind):
+    """The name of the last module of a type, in the order of ``model.named_modules()``; None if there is none."""
+    waiting, seen, name = [("", model)], set(), None
+    while waiting:
+        at, module = waiting.pop()
+        if id(module) not in seen:
+            seen.add(id(module))
+            if isinstance(module, kind):
+                name = at
+            waiting += [(f"{at}.{key}" if at else key, child) for key, child in reversed(module._modules.items()) if child is not None]
+    return name
+
+
 @contextlib.contextmanager
 def unchanged(model):
     """Eval mode inside; afterwards every module's mode, every buffer and every ``.grad`` is what it was."""
@@ -56,11 +69,13 @@ def unchanged(model):
         grads = [(p, p.grad) for m, _ in modes for p in m._parameters.values() if p is not None]
         try:
             for m, mode in modes:
-                m.training = False  # not .eval(): a module may override it
+                if mode:  # setting costs more than asking
+                    m.training = False  # not .eval(): a module may override it
             yield model
         finally:
             for m, mode in modes:
-                m.training = mode
+                if m.training is not mode:
+                    m.training = mode
             with torch.no_grad():
                 for b, before, version in buffers:
                     if b._version != version:

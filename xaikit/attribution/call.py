@@ -35,16 +35,14 @@ def explaining(model, x, target=None, many=False):
     """
     parameters = check_model(model)
     check_input(x)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(hooks.unchanged(model))
-        stack.enter_context(_frozen(parameters))
+    with torch.inference_mode(False), torch.enable_grad(), hooks.unchanged(model), _frozen(parameters):
         x = x.clone() if x.is_inference() else x.detach()
         score = Score(model, x, check_target(target, x), [p for p in parameters if p.dim() > 2])
         if many and score.channels_last_possible():
-            stack.enter_context(_turned(score.kernels))
-        yield score
+            with _turned(score.kernels):
+                yield score
+        else:
+            yield score
 
 
 @dataclass(slots=True)
@@ -136,8 +134,9 @@ class Score:
         """
         logits = self.logits(points, handler)
         classes = self.classes(logits, rows)[:, None]
-        finite(logits.detach().gather(1, classes))
-        return logits, torch.zeros_like(logits).scatter_(1, classes, 1)
+        plain = logits.detach()
+        finite(plain.gather(1, classes))
+        return logits, torch.zeros_like(plain).scatter_(1, classes, 1)
 
     def sum_gradients(self, weights, point, velocity=None):
         """Σₖ wₖ ∂F(point(k))/∂x [⊙ velocity(k)] for every image: (N, …).  The k run through shared chunks,
@@ -214,7 +213,8 @@ def each(numbers, like):
 
 def finite(scores):
     """The scores; ValueError if one of them is not finite."""
-    if not math.isfinite(scores.detach().sum()) and not scores.isfinite().all():  # the sum is quick
+    total = scores if scores.numel() == 1 else scores.detach().sum()  # the sum is quick
+    if not math.isfinite(total) and not scores.isfinite().all():
         raise ValueError(
             f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
             "look at its weights, or at an overflow in a narrow dtype"

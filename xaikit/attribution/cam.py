@@ -46,12 +46,12 @@ def grad_cam(model, x, target=None, layer=None):
 
 def last_convolution(model):
     """The name of the last convolution; UnsupportedLayer if there is none."""
-    names = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
-    if not names:
+    name = hooks.last(model, nn.Conv2d)
+    if name is None:
         raise UnsupportedLayer(
             "the network has no nn.Conv2d, so there is no layer of feature maps; give one by layer="
         )
-    return names[-1]
+    return name
 
 
 def _grad_cam(score, images, rows, name):
@@ -111,8 +111,8 @@ def _cam(score, images, rows):
 
 def _enlarge(maps, images):
     """(N, 1, h, w) → (N, C, H, W), each channel holding a C-th."""
-    maps = F.interpolate(maps, images.shape[2:], mode="bilinear", align_corners=False)
-    return (maps / images.shape[1]).expand_as(images).contiguous()
+    maps = F.interpolate(maps / images.shape[1], images.shape[2:], mode="bilinear", align_corners=False)
+    return maps.expand_as(images).contiguous()
 
 
 def _check_images(x):

@@ -105,7 +105,7 @@ def check_target(target, x):
             f"target has shape {tuple(target.shape)} for {len(x)} image{'s' * (len(x) > 1)}; "
             f"give one number or ({len(x)},) of them"
         )
-    return target.detach().clone().to(x.device, torch.int64).expand(len(x))
+    return target.to(x.device, torch.int64, copy=True).expand(len(x))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from .canvas import Canvas, Chart, number
 _LAYERS = ("conv1", "conv2", "conv3", "conv4")
 _AT = study.EPOCHS
 _BLOCKS = {"block 2": "features.4", "block 3": "features.7", "block 4": "features.10", "block 5": "features.13"}
+_SIZES = Slider(6, 20, 10, label="square, pixels")
 _PARTS = ("door", "left window", "roof", "random, on the house", "random, anywhere")
 
 
@@ -99,7 +100,7 @@ def same_part(part, size, block):
     for k, x in enumerate(hidden):
         board.picture(_rgb(x), 20 + (k % 3) * (side + 6), 42 + (k // 3) * (side - 4), side - 10)
     board.text(450, 30, f"Δ in {block}, averaged over places (low: alike)", 11.5, bold=True, anchor="ls")
-    for i, (name, (delta, error)) in enumerate(_deltas(size, block).items()):
+    for i, (name, (delta, error)) in enumerate(_deltas(size)[_BLOCKS[block]].items()):
         y, mine = 50 + 44 * i, name == part
         board.text(580, y + 12, name, 11, bold=mine, anchor="rm")
         board.rectangle(590, y, 240 * delta / 0.8, 24, plot.AGAINST if mine else "#9db8d3")
@@ -109,14 +110,23 @@ def same_part(part, size, block):
     return board.jpeg()
 
 
-@functools.lru_cache(128)
-def _deltas(size, block):
+@functools.cache
+def _deltas(size):
+    """{block: {kind of place: (Δ, its error)}}, all from one pass: the houses as they are, and with each kind of square."""
     net, images, spots = _houses()
-    # one pass for all: the houses as they are, and with each kind of square
     every = [images, *(features.hide(images, *(at - size / 2).round().long().T, size) for at in spots.values())]
-    whole, *hidden = features.responses(net, _BLOCKS[block], torch.cat(every)).mean((2, 3)).chunk(len(every))
-    changes = {name: whole - seen for name, seen in zip(spots, hidden, strict=True)}
-    return {name: features.inconsistency(torch.where(c.abs() > 1e-6 * whole.abs().max(), c, 0.0)) for name, c in changes.items()}
+    found = {}
+    for block, maps in features.responses(net, _BLOCKS.values(), torch.cat(every)).items():
+        whole, *hidden = maps.mean((2, 3)).chunk(len(every))
+        changes = {name: whole - seen for name, seen in zip(spots, hidden, strict=True)}
+        found[block] = {name: features.inconsistency(torch.where(c.abs() > 1e-6 * whole.abs().max(), c, 0.0))
+                        for name, c in changes.items()}
+    return found
+
+
+def _all_deltas():
+    for size in range(_SIZES.low, _SIZES.high + 1):
+        _deltas(size)
 
 
 @functools.cache
@@ -144,8 +154,9 @@ def demos():
              "A map of the first layer at every pixel and read at a stride; what lies right of the dashed line folds over.",
              "Two maps, one at every pixel and one read at a stride, and the spectrum with the Nyquist frequency.", 900),
         Demo("02/parts", "02", "The same part in many houses", same_part,
-             {"part": Toggle({n: n for n in _PARTS}, "door", "hidden"), "size": Slider(6, 20, 10, label="square, pixels"),
+             {"part": Toggle({n: n for n in _PARTS}, "door", "hidden"), "size": _SIZES,
               "block": Toggle({n: n for n in _BLOCKS}, "block 4", "features of")},
              "Does hiding the same part change the features alike? Compare with random places.",
-             "Six houses with a grey square on the same part, and bars of the inconsistency of the change for five kinds of places.", 900),
+             "Six houses with a grey square on the same part, and bars of the inconsistency of the change for five kinds of places.", 900,
+             ready=_all_deltas),
     ]
