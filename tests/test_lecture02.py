@@ -34,7 +34,7 @@ def table():
 @pytest.mark.parametrize(("words", "holds"), [
     ("differs at the ReLU only", True), ("the one structure they share", True), ("switches preserve", True), ("sharper", True),
     ("the more a rule cuts", True), ("lower layers converge", True), ("learn faster", False), ("causes aliasing", True),
-    ("dead features", False), ("classifies better", False), ("localises the object", True), ("hiding the same part", False), ("uppermost layer", False),
+    ("dead features", False), ("classifies better", False), ("localises the object", True), ("hiding the same part", True), ("uppermost layer", True),
     ("while β grows minimises", True), ("does so efficiently", False),
 ])
 def test_what_the_sources_claim_is_said_as_it_came_out(table, words, holds):

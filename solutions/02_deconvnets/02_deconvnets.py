@@ -98,7 +98,7 @@ show_source(features.shrink)
 
 # %% [markdown]
 # **Picture.** The x sub-problem as a curve, at $\beta=1$. For $p=1$ everything moves towards zero by the same amount. For
-# $p<1$ there is a jump: a stroke is either not there or large, and a large one is hardly made smaller.
+# $p<1$ there is a jump: a stroke is either not there or large, and the smaller $p$, the less a large one is made smaller.
 
 # %%
 zs = torch.linspace(-4, 4, 801, dtype=torch.float64)
@@ -156,7 +156,7 @@ ends = runs[runs.steps.isin(features.photo_codes.STEPS)]
 ends.pivot(index="steps", columns="method", values="above").map("{:.2%}".format).replace("nan%", "not run")
 
 # %% [markdown]
-# **What to see.** Where $p=1$ the problem is convex, so that all three come to the same minimum, given enough steps. FISTA and ISTA do not
+# **What to see.** Where $p=1$ the problem is convex, so that all three go to the same minimum, given enough steps (“the best” is FISTA's last value; what is nearer than 10⁻⁴ is drawn there). FISTA and ISTA do not
 # know how many steps they will get, and each is one curve. The continuation divides the way of $\beta$ by its steps: every point is a run
 # of its own, and only its end counts. At equal numbers of steps it ends between the two others, and it lies within one per cent (grey line) only when $\beta$ grows
 # slowly: while $\beta$ is small, $x$ is far from $z$, and when it is large, $z$ moves little. Each of its steps solves a
@@ -192,7 +192,7 @@ plot.describe(fig, "A photograph, its smooth part, the smooth part with the stro
 
 # %% [markdown]
 # **Try it.** λ is the price of a misfit, $p$ the shape of the penalty, and the last β says how close $x$ has come to $z$ when the steps
-# are over. Make λ small and watch which strokes stay. (The demo takes twelve steps, not a hundred as the table does, so that its fit is worse.)
+# are over. Make λ small and watch which strokes stay. (The demo takes twelve steps, not a hundred as the table does, so that more entries are left and the fit is worse. For $p=0.5$ and a small λ nothing is left at all: the continuation begins with every stroke too dear, as said above the table.)
 
 # %% tags=["demo"]
 demos.get("02/price").show()
@@ -235,8 +235,8 @@ plot.describe(fig, "Two pictures, each clean, with noise, and as the three metho
 
 # %% [markdown]
 # **What to see.** The grey line is the noisy picture. Each method has a best sparsity, the table's row: too few entries and the picture is
-# missing, too many and the noise is painted too. The convolutional code reaches a higher peak with fewer entries per pixel than
-# overlapping patches. Tiled patches are the sparsest of all, and blocky: a square knows nothing of the next one. (The smooth map and the patches' means are not counted.)
+# missing, too many and the noise is painted too. (Each best setting is picked with the clean picture at hand, for all three alike.) The convolutional code reaches a higher peak with fewer entries per pixel than
+# overlapping patches. The claim is about equal sparsity: go up from the best of the tiled patches, and the code's line, at the same number of entries, lies above it. And tiled patches are blocky: a square knows nothing of the next one. (The smooth map and the patches' means are not counted.)
 
 # %% [markdown]
 # ## 3 · Adaptive deconvolutional networks: switches
@@ -487,7 +487,7 @@ on_parts("features.10", units).round(1)
 # %% [markdown]
 # **What to see.** The patches of a row differ a lot: other colours, another sky, houses of all widths. The projections agree: *the same piece* of each
 # picture comes out, wherever it stands. That is the paper's point about invariance. Most of it is blue (line above): trees, doors and roofs are the dark things of these landscapes, and
-# darkness is what the units ask for; red runs along their lower edges, where the ground is brighter. The table says it in numbers: how many times more of the projection falls on a
+# darkness is what the units ask for; red runs along their lower edges, where what lies below is brighter: the ground, the path, or a wall under its roof. The table says it in numbers: how many times more of the projection falls on a
 # part than the part's share of the seen area would give it (1 is “no more than anywhere”). The tree unit gets doors too: they are dark as well.
 #
 # Two warnings, both the paper's own. These are *not samples* of anything: every stroke was in the picture, and the switches put it back where it was. And each
@@ -587,7 +587,7 @@ print("share of the projections' size that lies on trees: " + ", ".join(f"{r} {f
 # receive the same kind of mixture, and drop different parts of it. The gradient cuts what meets shut ReLUs, the deconvnet every minus, and
 # guided backprop both, which is the most. What is cut does not come back.
 #
-# What does the cutting buy? The speckle of the gradient goes. Deconvnet and guided backprop look almost alike here; only the number, the share that lies on trees, puts guided backprop ahead, and not by much.
+# What does the cutting buy? To the eye, the speckle of the gradient goes, and deconvnet and guided backprop look almost alike. The share that lies on trees sees no speckle: by this number guided backprop is ahead of the deconvnet by as much as that is of the gradient, a few per cent each.
 #
 # And there is a price. A projection should depend on *which unit* was asked. Take one picture and one place of a layer, that where most units are active, ask sixteen of those,
 # and compare their projections: likeness 1 means that the answer is the same whoever is asked. (The same place for all, for two projections of places far apart would differ only because they do not overlap.)
@@ -827,14 +827,15 @@ seeds.groupby("first layer", sort=False).agg(["mean", "std"]).drop(columns="seed
 pairs = seeds.pivot(index="seed", columns="first layer", values="accuracy")
 difference = pairs["7 × 7, stride 2"] - pairs["11 × 11, stride 4"]
 print(f"accuracy, stride 2 less stride 4, seed by seed: {', '.join(f'{d:+.3f}' for d in difference)}; mean {difference.mean():+.3f} ± {difference.std() / len(difference) ** 0.5:.3f}")
-aliased = seeds.groupby("first layer")["aliased, layer 1"].mean()
-print(f"aliased share, layer 1: stride 4 over stride 2 is {aliased['11 × 11, stride 4'] / aliased['7 × 7, stride 2']:.1f}")
-beyond = {first: float(energy[at > 1 / 8].sum()) for first, (at, energy) in lines.items()}
-print("beyond 1/8, stride 4's limit (the spectra above): " + ", ".join(f"{first.partition(',')[0]} filters {b:.0%}" for first, b in beyond.items()))
+for layer in (1, 2):
+    by = seeds.pivot(index="seed", columns="first layer", values=f"aliased, layer {layer}")
+    print(f"aliased share, layer {layer}: stride 4 over stride 2 is " + ", ".join(f"{q:.1f}" for q in by["11 × 11, stride 4"] / by["7 × 7, stride 2"]) + ", seed by seed")
+read_at_4 = [float(features.aliasing(nets["7 × 7, stride 2", seed], "conv1", photographs, stride=4).mean()) for seed in study.SEEDS]
+print(f"the 7 × 7 filters' maps, had they been read at stride 4: {min(read_at_4):.1%} to {max(read_at_4):.1%} aliased")
 
 # %% [markdown]
-# **What to see.** The aliasing is real, in both layers and for every seed: with stride 4 about twice as much of the maps' energy folds over. The stride is to blame, not the filters: the 7 × 7 ones pass *more*
-# beyond stride 4's limit (last line), and would alias even more there. The rest of the claim does not show here. No first-layer
+# **What to see.** The aliasing is real, in both layers and for every seed: with stride 4 more of the maps' energy folds over, in layer 1 about twice as much. The stride is to blame, not the filters: the maps of the 7 × 7 ones,
+# read at stride 4, would alias twice as much as those of the 11 × 11 ones (last line). The rest of the claim does not show here. No first-layer
 # unit is dead in either network (a unit counts as dead if its largest response is under 1 % of the layer's). The filters do not avoid the middle frequencies (between 0.08 and 0.25 cycles per pixel). And the
 # accuracies differ by less than the seeds do among themselves. A first layer of sixteen filters, trained for half a minute on a thousand patches, is not AlexNet; what carries over is the way
 # to look: name the fault, then *measure* it.
@@ -887,20 +888,22 @@ print("squares that change the class:", *(f"to “{scenes.classes[c]}”" for c 
 
 # %%
 def touches(index, size=14, stride=8):
-    """(does the costliest square touch house or trees, the share of squares that do) for one scene; None where nothing is there."""
+    """(the class, does the costliest square touch house or trees, the share of squares that do, its cost in probability) for one scene."""
     there = (parts["house"] | parts["tree"])[index]
     found = features.occlusion_maps(cnn, scenes.images[index:index + 1], "features.13", int(scenes.labels[index]), size, stride)
     touching = F.avg_pool2d(there[None, None].float(), size, 1)[0, 0][found.tops][:, found.lefts] > 0.05
-    return bool(touching.flatten()[found.probability.argmin()]), float(touching.float().mean()), float(found.before[1] - found.probability.min())
+    return scenes.classes[scenes.labels[index]], bool(touching.flatten()[found.probability.argmin()]), float(touching.float().mean()), float(found.before[1] - found.probability.min())
 
 
-looked = [touches(int(i)) for i in (scenes.labels > 0).nonzero()[:30, 0]]
-print(f"the costliest square touches house or trees (at least 5 % of it) in {sum(t for t, _, _ in looked)} of {len(looked)} scenes; "
-      f"of all squares {np.mean([s for _, s, _ in looked]):.0%} do")
-print(f"what it costs, in probability: median {np.median([d for _, _, d in looked]):.2f}")
+looked = pd.DataFrame([touches(int(i)) for i in (scenes.labels > 0).nonzero()[:30, 0]], columns=["class", "touches", "chance", "cost"])
+print(f"the costliest square touches house or trees (at least 5 % of it) in {looked.touches.sum()} of {len(looked)} scenes; of all squares {looked.chance.mean():.0%} do")
+some = looked[looked.cost > 0.1]
+print(f"where it costs more than 0.1: in {some.touches.sum()} of {len(some)}; elsewhere no square matters")
+looked.groupby("class").agg(scenes=("touches", "size"), touches=("touches", "sum"), chance=("chance", "mean"), median_cost=("cost", "median"), largest_cost=("cost", "max")).round(2)
 
 # %% [markdown]
-# So far the paper's answer stands: what hurts lies on the object. The size of the square matters more than the method admits. A small one leaves enough of everything; a large one
+# So far the paper's answer stands: what hurts lies on the object, where anything hurts. A house is hard to hide: one square takes little from its class, for what is left still says “house”. In scenes with
+# trees alone a square beside them can cost as much as one on them: it is an object too. The size of the square matters more than the method admits. A small one leaves enough of everything; a large one
 # is itself a thing that the network has never seen. **Try it:** two sliders.
 
 # %% tags=["demo"]
@@ -996,10 +999,10 @@ found.pivot(index=["features", "block"], columns="hidden", values="Δ")[list(spo
 # %% [markdown]
 # **What to see.** *Place by place*, as the paper counts it: in blocks 2 to 4 hiding any of the three parts changes the features more consistently than hiding a random place of the house. The differences are small, for the
 # houses stand anywhere in the picture, and the same change at another place of the map counts as another one; the paper's dogs all looked into the camera. Squares *anywhere* come close to the parts in blocks 2 and 3, and look the most consistent of all in block 4: one on
-# the sky changes next to nothing, alike in all pictures. That is why the control that counts is the random place of the house.
+# the sky changes next to nothing, alike in all pictures. That is why the control that counts is the random place of the house. In the last block no part is told from it any more, as in the paper.
 #
-# *Averaged over places*, a feature is “how much of unit $k$ is there”, and it no longer matters where a house stands. In blocks 2 to 4 hiding the door, or the roof, does much the same to every house; a random spot does not. The left window is
-# not told from a random place of the house, which often is a window or a wall anyway. In the last block the door alone is still told: here the network
+# *Averaged over places*, a feature is “how much of unit $k$ is there”, and it no longer matters where a house stands. In blocks 2 to 4 hiding the door, or the roof, does much the same to every house; a random spot does not. (A square anywhere is now the *least* consistent: averaged, every change has a sign, however small it is.) The left window is
+# not told from a random place of the house, which often is a window or a wall anyway. In the last block the door alone is still told by this count: here the network
 # needs only to know whether there is a house. The measure is as good as its control: ask for both.
 #
 # **Try it.** Choose the part, the size of the square and the block (ten houses, so that it follows your hand).

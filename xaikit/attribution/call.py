@@ -213,8 +213,8 @@ def each(numbers, like):
 
 def finite(scores):
     """The scores; ValueError if one of them is not finite."""
-    total = scores if scores.numel() == 1 else scores.detach().sum()  # the sum is quick
-    if not math.isfinite(total) and not scores.isfinite().all():
+    plain = scores.detach()
+    if not math.isfinite(plain if plain.numel() == 1 else plain.sum()) and not scores.isfinite().all():  # the sum is quick
         raise ValueError(
             f"the network's output is {scores[~scores.isfinite()][0].item()} for finite input; "
             "look at its weights, or at an overflow in a narrow dtype"

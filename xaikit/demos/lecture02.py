@@ -78,11 +78,11 @@ def live(picture, layer, rank, relu, size, across, down):
     x = features.hide(at.x, *corner, square, GREY) if square else at.x
     name = at.layers[layer - 1]
     with torch.no_grad():
-        maps = features.responses(at.model, name, x)[0]
+        maps, whole = features.responses(at.model, name, torch.cat([x, at.x]))
         chances, before = at.model(torch.cat([x, at.x])).softmax(1)
-    strongest = maps.flatten(1).amax(1)
+    strongest = whole.flatten(1).amax(1)  # of the picture without the square: the same unit wherever it lies
     unit = int(strongest.argsort(descending=True, stable=True)[rank - 1])
-    value, (row, column) = float(strongest[unit]), divmod(int(maps[unit].argmax()), maps.shape[2])
+    value, (row, column) = float(maps[unit].max()), divmod(int(maps[unit].argmax()), maps.shape[2])
     projection = features.deconvnet_probe(at.model, name, unit, x, (row, column), relu)
     board, width = Canvas(900, 396), 276
     board.picture(_rgb(x), 20, 40, width, width, smooth=side > 100)
@@ -96,7 +96,7 @@ def live(picture, layer, rank, relu, size, across, down):
         a, b, c, d = (min(max(v, 0), side) * k for v in (left, top, right, bottom))
         board.rectangle(x0 + a, 40 + b, c - a, d - b, outline=plot.FOR)
     board.text(20, 40 + width + 10, "red frame: what the unit can see", 10.5, plot.MUTED)
-    board.text(40 + width, 40 + width + 10, f"{relu}, activation {number(value)}; scale ± {number(limit, digits=2)}", 10.5, plot.MUTED)
+    board.text(40 + width, 40 + width + 10, f"{relu}, activation {number(value)} (no square: {number(float(strongest[unit]))}); scale ± {number(limit, digits=2)}", 10.5, plot.MUTED)
     board.text(40 + width, 40 + width + 28, f"{float((projection == 0).float().mean()):.0%} of the pixel values are exactly 0", 10.5, plot.MUTED)
     _bars(board, 40 + 2 * width + 24, 30, at, chances, before)
     return board.jpeg()
@@ -173,10 +173,10 @@ def occlusion(picture, size, stride):
         board.text(x, 34, title, 11.5, bold=True, anchor="ls")
         board.text(x, 248, below, 10.5, plot.MUTED)
     x = 20 + 3 * (side + 24)
-    for c in sorted(set(found.prediction.flatten().tolist())):
-        board.rectangle(x, 250, 12, 12, shades[c])
-        board.text(x + 16, 256, _short(at.classes[c]), 10.5, plot.MUTED, anchor="lm")
-        x += 26 + board.measure(_short(at.classes[c]), 10.5)
+    for k, c in enumerate(sorted(set(found.prediction.flatten().tolist()))):  # two columns: four classes at most
+        left, top = x + 105 * (k % 2), 250 + 18 * (k // 2)
+        board.rectangle(left, top, 12, 12, shades[c])
+        board.text(left + 16, top + 6, _short(at.classes[c]), 10.5, plot.MUTED, anchor="lm")
     board.text(20, 248, f"square {size}, stride {stride} pixels", 10.5, plot.MUTED)
     board.text(20, 268, "dark: low.  Each cell stands where the square's middle was.", 10.5, plot.MUTED)
     return board.jpeg()
@@ -214,11 +214,11 @@ def demos():
               "size": Slider(0, 50, 20, label="square, % of the side"), "across": Slider(0, 100, 80, label="square across, %"),
               "down": Slider(0, 100, 20, label="square down, %")},
              "Left what goes in, in the middle what the strongest activation of the chosen unit answers to, right the network's "
-             "answer. Put the square on the roof.",
+             "answer. Put the square on what the projection shows, then on the sky.",
              "A picture with a grey square, the projection of one unit's strongest activation to the pixels, and bars of the class "
              "probabilities with and without the square.", 900),
         Demo("02/relu", "02", "Three ways through a ReLU", three_ways,
-             {"relu": rule, "layer": Toggle(layers, "7", "layer"), "unit": Slider(0, 15, 3, label="unit")},
+             {"relu": rule, "layer": Toggle(layers, "7", "layer"), "unit": Slider(0, 31, 3, label="unit")},
              "The same nine activations sent down by three rules; each ReLU on the way cuts a part of the signal.",
              "Nine patches, their nine projections, and a bar for each ReLU with the share of the signal it cuts.", 900),
         Demo("02/occlusion", "02", "Occlusion: size and stride", occlusion,

@@ -39,29 +39,28 @@ def price(lam, p, last, picture):
     board, side, limit = Canvas(900, 470), 200, plot.limit_of(y, 0.99)
     used = int((code.maps != 0).sum())
     error = float((code.picture - y).square().sum() / y.square().sum())
-    for i, (x, title) in enumerate(((y, "picture y (high-passed)"), (code.picture, "Σ z ⊕ f"), (y - code.picture, "what is left"))):
+    for i, (x, title) in enumerate(((y, "picture y (high-passed)"), (code.picture, "Σ x ⊕ f"), (y - code.picture, "what is left"))):
         board.picture(_grey(x[0, 0], limit), 20 + i * (side + 18), 36, side, side)
         board.text(20 + i * (side + 18), 26, title, 11.5, bold=True, anchor="ls")
     strength = code.maps[0].abs().sum(0)
     board.picture(plot.signed_rgb(strength, plot.limit_of(strength)), 20 + 3 * (side + 18), 36, side, side)
-    board.text(20 + 3 * (side + 18), 26, "where z ≠ 0: Σ |z| over k", 11.5, bold=True, anchor="ls")
+    board.text(20 + 3 * (side + 18), 26, "where x ≠ 0: Σ |x| over k", 11.5, bold=True, anchor="ls")
     _use(board, code.maps[0], f)
-    for i, (label, value) in enumerate((("nonzero entries of z", used), ("per pixel", used / y.numel()), ("left: ‖Fz − y‖² / ‖y‖²", error),
+    for i, (label, value) in enumerate((("nonzero entries of x", f"{used:,}"), ("per pixel", used / y.numel()), ("left: ‖Fx − y‖² / ‖y‖²", error),
                                         ("C₁", float(code.objective)))):
         board.text(720, 290 + 40 * i, label, 10.5, plot.MUTED)
-        board.text(720, 304 + 40 * i, number(value), 15, bold=True)
+        board.text(720, 304 + 40 * i, value if isinstance(value, str) else number(value), 15, bold=True)
     h = code.history.objective.to_numpy()
-    high = 10.0 ** np.ceil(np.log10(h.max()))
-    low = 10.0 ** np.floor(np.log10(h.min()))
-    chart = Chart(board, (430, 300, 250, 120), (0, _STEPS), (low, high), "step", "C₁ of x", (0, 4, 8, 12),
-                  10.0 ** np.arange(np.log10(low), np.log10(high) + 0.5), log="y")
-    chart.lines((np.arange(len(h)), np.clip(h, low, high), plot.COLORS[0], 2))
+    unit = 10.0 ** np.floor(np.log10(h.max()))
+    high = unit * np.ceil(h.max() / unit)
+    chart = Chart(board, (430, 300, 250, 120), (0, _STEPS), (0, high), "step", "C₁ of x", (0, 4, 8, 12), (0, high / 2, high))
+    chart.lines((np.arange(len(h)), h, plot.COLORS[0], 2))
     return board.jpeg()
 
 
 def _use(board, z, f):
     """The sixteen filters, and how much of the code each carries."""
-    board.text(20, 262, "the filters f, and Σ |z_k| below each", 11.5, bold=True, anchor="ls")
+    board.text(20, 262, "the filters f, and Σ |x_k| below each", 11.5, bold=True, anchor="ls")
     share = z.abs().sum((1, 2))
     share = share / share.sum().clamp_min(1e-9)
     for k in range(len(f)):
@@ -143,7 +142,7 @@ def _grey(x, limit):
 def demos():
     return [
         Demo("02/price", "02", "The price of a stroke: λ, p and β", price,
-             {"lam": Slider(0.1, 3.0, 0.3, label="λ", log=True), "p": Toggle(PENALTIES, label="penalty"),
+             {"lam": Slider(0.1, 3.0, 1.5, label="λ", log=True), "p": Toggle(PENALTIES, label="penalty"),
               "last": Slider(20.0, 3000.0, 700.0, label="last β / λ", log=True), "picture": Slider(0, 7, 0, label="picture")},
              "λ is the price of a misfit: where it is small, every stroke is dear, and few are left. A smaller p prefers few strong strokes to many weak ones. "
              "If β ends too low, x stays far from z and the picture pale.",

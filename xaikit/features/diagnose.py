@@ -88,14 +88,14 @@ def spectrum(maps):
     return torch.fft.rfft2(maps * window).abs().square().mean(0)
 
 
-def aliasing(model, layer, x):
-    """How much of each unit's map is aliased: (units,) shares in [0, 1].
+def aliasing(model, layer, x, stride=None):
+    """How much of each unit's map is aliased at the layer's own stride, or at another: (units,) shares in [0, 1].
 
     A map sampled every s pixels can hold frequencies up to 1/(2s) cycles per pixel (Nyquist); what the filter passes
     beyond folds over and poses as a lower frequency.  The share is the energy of the dense map (`dense_maps`) beyond 1/(2s)
     on either axis, over all its energy but the mean level's.  x: pictures large beside the receptive field, (N, C, H, W).
     """
-    s = receptive_field(model, layer, tuple(x.shape[1:])).stride
+    s = (stride, stride) if stride else receptive_field(model, layer, tuple(x.shape[1:])).stride
     power = spectrum(dense_maps(model, layer, x))
     rows, columns = torch.fft.fftfreq(x.shape[2]).abs(), torch.fft.rfftfreq(x.shape[3])
     beyond = (rows[:, None] > 1 / (2 * s[0])) | (columns[None] > 1 / (2 * s[1]))

@@ -76,7 +76,7 @@ def network(first="7 × 7, stride 2", channels=(16, 24, 32, 32), seed=0):
 
 
 def fit(model, epochs, at=(), lr=0.03, momentum=0.9, batch_size=32, seed=0):
-    """SGD as in the paper (momentum 0.9, a constant rate), in place; patches are mirrored at random.
+    """SGD with the paper's momentum of 0.9, but a constant rate (the paper lowers it by hand), in place; patches are mirrored at random.
 
     Returns {epoch: a copy of the weights} for the epochs in ``at``, 0 being the start.
     """
