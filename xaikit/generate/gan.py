@@ -72,15 +72,16 @@ class Critic(nn.Module):
 
 
 def fit_gan(generator, images, steps=36_000, batch_size=32, lr=1e-3, critic=(32, 64, 96, 128), gamma=0.1,
-            every=8, noise=0.03, average=0.999, hessian=0.0, cool=12_000, augment=None, seed=0, progress=True,
-            checkpoint=None, save_every=500):
+            every=8, noise=0.03, average=0.999, hessian=0.0, warm=0, cool=12_000, augment=None, seed=0,
+            progress=True, checkpoint=None, save_every=500):
     """Train ``generator`` in place and leave it in eval mode with its averaged weights; returns the critic.
 
     images: (N, 3, S, S) in [0, 1].  R1 with weight ``gamma`` is taken every ``every`` steps, ``every`` times
     as strong; ``hessian`` is the weight of the Hessian penalty.  Real and generated pictures get normal
     ``noise`` before the critic sees them: it hides the texture, drawn pixel by pixel, that no code of a few
-    numbers can hold.  ``lr`` falls linearly to 0 over the last ``cool`` steps.  Runs where the generator's
-    parameters are.
+    numbers can hold.  ``lr`` falls linearly to 0 over the last ``cool`` steps.  For the first ``warm`` steps
+    the critic, which is always new, learns alone: what a trained generator needs, so as not to be led away by
+    a critic that knows nothing.  Runs where the generator's parameters are.
 
     What step k draws follows from ``seed`` and k alone.  With ``checkpoint``, a path, the state is written
     there whole every ``save_every`` steps, and a run that finds such a file goes on from it as if it had
@@ -94,8 +95,8 @@ def fit_gan(generator, images, steps=36_000, batch_size=32, lr=1e-3, critic=(32,
     from tqdm.auto import tqdm
 
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic": list(critic), "gamma": gamma,
-                "every": every, "noise": noise, "average": average, "hessian": hessian, "cool": cool,
-                "seed": seed}
+                "every": every, "noise": noise, "average": average, "hessian": hessian, "warm": warm,
+                "cool": cool, "seed": seed}
     device = next(generator.parameters()).device
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
@@ -123,7 +124,9 @@ def fit_gan(generator, images, steps=36_000, batch_size=32, lr=1e-3, critic=(32,
                 one.param_groups[0]["lr"] = lr * min(1.0, (steps - step) / max(1, cool))
             rows = torch.randint(len(images), (batch_size,), generator=draw, device=device)
             real = images[rows] if augment is None else augment(images[rows], draw)
-            fake, regular = generator(normal(batch_size)), bool(gamma) and step % every == 0
+            regular = bool(gamma) and step % every == 0
+            with torch.set_grad_enabled(step >= warm):
+                fake = generator(normal(batch_size))
             both = noisy(torch.cat([real, fake.detach()])).requires_grad_(regular)
             scores = judge(both)
             loss = F.softplus(-scores[:batch_size]).mean() + F.softplus(scores[batch_size:]).mean()
@@ -131,12 +134,13 @@ def fit_gan(generator, images, steps=36_000, batch_size=32, lr=1e-3, critic=(32,
                 slope, = torch.autograd.grad(scores[:batch_size].sum(), both, create_graph=True)
                 loss = loss + every * gamma / 2 * slope[:batch_size].square().sum((1, 2, 3)).mean()
             _step(adam_judge, loss)
-            judge.requires_grad_(False)  # the generator's turn
-            loss = F.softplus(-judge(noisy(fake))).mean()
-            if hessian:
-                loss = loss + hessian * hessian_penalty(generator, normal(batch_size // 8), draw)
-            _step(adam, loss)
-            judge.requires_grad_(True)
+            if step >= warm:
+                judge.requires_grad_(False)  # the generator's turn
+                loss = F.softplus(-judge(noisy(fake))).mean()
+                if hessian:
+                    loss = loss + hessian * hessian_penalty(generator, normal(batch_size // 8), draw)
+                _step(adam, loss)
+                judge.requires_grad_(True)
             with torch.no_grad():  # short at first, so that the start is forgotten
                 torch._foreach_lerp_(kept, new, 1 - min(average, (1 + step) / (10 + step)))
             if checkpoint and ((step + 1) % save_every == 0 or step + 1 == steps):

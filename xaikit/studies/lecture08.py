@@ -2,6 +2,7 @@
 import pandas as pd
 
 from .. import data, dissect, evaluate, zoo
+from ..zoo.recipes import RECIPES
 from . import study
 from .dissected import best_units, generator, generator_table
 
@@ -67,11 +68,12 @@ def features(pictures):
     return network.features(pictures).mean((2, 3))
 
 
-@study("08", "artefacts", minutes=6)
+@study("08", "artefacts", minutes=9)
 def artefacts(folder, progress, layer="block16", most=8):
     """What removing units of block16 does to the Fréchet distance to 1,000 real scenes.
 
     First each unit alone, over 150 codes; then the best of them together, and as many drawn at random, on 400 others.
+    Last, on four further draws of 150 codes, each of the best alone again, and each of as many drawn from the rest.
     """
     import torch
     from tqdm.auto import tqdm
@@ -98,25 +100,48 @@ def artefacts(folder, progress, layer="block16", most=8):
         names = {" ".join(map(str, u)): (name, len(u)) for name, u in orders}
         return found.assign(removed=[names[u][0] for u in found.unit], size=[names[u][1] for u in found.unit])
 
-    return pd.concat([alone, _kept(folder / "together.csv", together)])[["removed", "size", "unit", "distance", "change"]]
+    rest = dissect.random_sets(64, most, 1, seed=39, without=best)[0]
+    again = [_kept(folder / f"again{d}.csv", lambda d=d: measured(best + rest, generator.codes(150, seed=100 + d)).assign(
+        removed=f"again {d}", size=1)) for d in tqdm(range(1, 5), desc="other codes", unit="draw", disable=not progress)]
+    found = [alone, _kept(folder / "together.csv", together), *again]
+    return pd.concat(found)[["removed", "size", "unit", "distance", "change"]]
 
 
-@study("08", "directions", minutes=8)
+CONTROL = "scenes-gan further"
+
+
+@study("08", "directions", minutes=25)
 def directions(folder, progress, k=6, codes=24):
-    """How disentangled SeFa's, principal and random directions are, with and without the Hessian penalty, five draws of codes."""
+    """How disentangled SeFa's, principal and random directions and latent axes are, five draws of codes, with a control.
+
+    The generators are scenes-gan, the same trained further with the Hessian penalty, and, as its control, trained
+    further just so without it; distance (Fréchet) and penalty are those that a card states.
+    """
     from tqdm.auto import tqdm
 
-    jobs = [(g, kind, seed) for g in ("scenes-gan", "scenes-gan-hessian") for kind in ("SeFa", "principal", "random", "latent axes")
-            for seed in range(5)]
+    names = ("scenes-gan", "scenes-gan-hessian", CONTROL)
+    jobs = [(g, kind, seed) for g in names for kind in ("SeFa", "principal", "random", "latent axes") for seed in range(5)]
+    further = zoo.train("scenes-gan-hessian", progress=progress, checkpoint=folder / "control.pt", hessian=0.0)
+    quality = _kept(folder / "quality.csv", lambda: pd.DataFrame([_quality(g, further) for g in names]))
     bar = tqdm(jobs, desc="directions", disable=not progress)
-    return pd.concat([_kept(folder / f"{g}-{kind}-{s}.csv", lambda g=g, kind=kind, s=s: _disentangled(g, kind, s, k, codes))
-                      for g, kind, s in bar])
+    rows = pd.concat([_kept(folder / f"{g}-{kind}-{s}.csv", lambda g=g, kind=kind, s=s: _disentangled(
+        g, further if g == CONTROL else zoo.load(g), kind, s, k, codes)) for g, kind, s in bar])
+    return rows.merge(quality, on="generator")
 
 
-def _disentangled(name, kind, seed, k, codes):
+def _quality(name, further):
+    if name != CONTROL:
+        return {"generator": name, "distance": zoo.card(name)["score"], "penalty": zoo.card(name)["hessian_penalty"]}
+    recipe = RECIPES["scenes-gan-hessian"]
+    test = recipe.test()
+    return {"generator": name, "distance": recipe.measure(further, test),
+            "penalty": recipe.facts(further, test)["hessian_penalty"]}
+
+
+def _disentangled(name, generator, kind, seed, k, codes):
     import torch
 
-    generator, (_, see, concepts, _) = zoo.load(name), parts()
+    _, see, concepts, _ = parts()
     chance = torch.Generator().manual_seed(seed)
     if kind == "SeFa":
         found = dissect.sefa(generator, k)[0]

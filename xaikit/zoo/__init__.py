@@ -49,8 +49,10 @@ def restarts(name):
     return _recipe(name).restarts
 
 
-def train(name, seed=0, progress=True, checkpoint=None):
+def train(name, seed=0, progress=True, checkpoint=None, **changes):
     """Run the recipe of ``name`` and return the new network in eval mode; nothing is written but ``checkpoint``.
+
+    changes: settings in place of the recipe's own, such as ``hessian=0.0`` for the control of a training with a penalty.
 
     Recipes that take hours (``restarts(name)``) keep their state in the file ``checkpoint`` and go on from it.
     ValueError for a checkpoint where the recipe has none, or one of other settings.
@@ -61,7 +63,9 @@ def train(name, seed=0, progress=True, checkpoint=None):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = recipe.build(norm=True) if recipe.norm else recipe.build()
-    options = {"seed": seed, "progress": progress, "augment": recipe.augment, **recipe.fit}
+    if recipe.start:
+        network.load_state_dict(store.read(recipe.start))
+    options = {"seed": seed, "progress": progress, "augment": recipe.augment, **recipe.fit, **changes}
     if checkpoint:
         options["checkpoint"] = checkpoint
     if recipe.learn:
@@ -93,6 +97,8 @@ def save(name, model, seed=None):
         "accuracy": _train.accuracy(model, test)}
     if recipe.facts:
         stated |= recipe.facts(model, test)
+    if recipe.start:  # what another network was made from is part of how it was made
+        stated |= {"start": recipe.start, "start_sha256": store.card(recipe.start)["sha256"]}
     train_n, test_n = _items(recipe.train()), _items(test)
     return store.write(name, model.state_dict(), {
         "about": recipe.about, "data": recipe.data, "train_items": train_n, "test_items": test_n, **stated,
