@@ -57,6 +57,16 @@ def test_the_nearest_root_of_a_sphere_is_found():
     assert torch.equal(again, taylor(Sphere(1.5), x, 0, root=root))
 
 
+def test_a_root_within_a_range_stays_there_and_is_the_nearest_there():
+    x = torch.tensor([[2.0, 0.5], [1.0, 1.5]], dtype=torch.float64)
+    root = nearest_root(Sphere(1.0), x, 0, steps=80, within=(0.4, 3))
+    assert root.min() >= 0.4 and Sphere(1.0)(root).abs().max() < 1e-9
+    expected = torch.tensor([[0.84**0.5, 0.4], [1.0, 1.5]], dtype=torch.float64)
+    expected[1] /= expected[1].norm()
+    assert (root - expected).norm(dim=1).max() < 0.02
+    assert nearest_root(Sphere(1.0), x, 0, steps=80)[0].min() < 0.4, "which is nearer, but outside"
+
+
 def test_on_digits_both_searches_end_on_the_boundary_and_on_the_right_side_of_near():
     net, digits = zoo.load("digits-cnn"), data.digits(split="test")
     x, train = digits.images[:12], data.digits(split="train").images
@@ -112,6 +122,7 @@ class Flat(nn.Module):
     (lambda x: line_root(Sphere(1.0), x, x[:, :2], 0), ValueError, "must be of one shape"),
     (lambda x: line_root(Sphere(1.0), x, x, 0, choose="best"), ValueError, "'distance' or 'residuum'"),
     (lambda x: line_root(Sphere(1.0), x, x, 0, candidates=0), ValueError, "candidates must be at least 1"),
+    (lambda x: nearest_root(Sphere(1.0), x, 0, within=(0, 1)), ValueError, r"x has values outside of \[0, 1\]"),
     (lambda x: nearest_root(Sphere(1.0), x, 0, steps=1.5), TypeError, "steps must be a whole number"),
     (lambda x: taylor(Sphere(1.0), x, 0, root=x[:, :2]), ValueError, "root has shape"),
     (lambda x: taylor(Sphere(1.0), x, 0, root="zero"), TypeError, "root must be"),

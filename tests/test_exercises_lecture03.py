@@ -136,7 +136,7 @@ WRONG = [  # id, answer, how the hint begins
     ("3.1", lambda a, W, b, R, eps: a @ W / (a @ W + b + eps * sign(a @ W + b)) * R,
      "The sum runs over the wrong axis"),
     ("3.1", lambda a, W, b, R, eps: a * ((R / (a @ W + b + eps * torch.sign(a @ W + b))) @ W.T),
-     "Is something divided"),
+     "Is something divided by zero? Where z is exactly 0, torch.sign(z) is 0"),
     ("3.1", lambda a, W, b, R, eps: a * ((R / torch.where((a @ W + b).abs() < eps, eps * sign(a @ W + b),
                                                           a @ W + b + eps * sign(a @ W + b))) @ W.T), ""),
     ("3.1", lambda a, W, b, R, eps: torch.cat([
@@ -183,7 +183,8 @@ WRONG = [  # id, answer, how the hint begins
     ("3.2", lambda z, b, R, eps: get("3.2").library(z, b, R, eps)[:, None], "One number per row"),
     ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * sign(z))).mean(1),
      "The sum over the outputs is asked"),
-    ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * torch.sign(z))).sum(1), "Is something divided"),
+    ("3.2", lambda z, b, R, eps: (R * (z - b) / (z + eps * torch.sign(z))).sum(1),
+     "Is something divided by zero? Where z is exactly 0, torch.sign(z) is 0"),
     ("3.3", lambda a, W, b, R, alpha: alpha_four(a, W, b, R, alpha, min(0, 1 - alpha)),
      "The negative half is missing"),
     ("3.3", lambda a, W, b, R, alpha: alpha_unmasked(a, W, b, R, alpha), "Is something divided"),
@@ -193,7 +194,8 @@ WRONG = [  # id, answer, how the hint begins
         x, weight, bias, padding).abs() + eps), weight, padding=padding), "|z| has no sign"),
     ("3.4", lambda x, weight, bias, R, eps,
      padding: (z := conv(x, weight, bias, padding), x * F.conv_transpose2d(
-        R / (z + eps * z.sign()), weight, padding=padding))[1], "Is something divided"),
+        R / (z + eps * z.sign()), weight, padding=padding))[1],
+     "Is something divided by zero? Where z is exactly 0, torch.sign(z) is 0"),
     ("3.4", lambda x, weight, bias, R, eps, padding: conv_transpose(x, weight, bias, R, eps, padding).sum(1),
      "One relevance for each channel"),
     ("3.1", lambda *given: get("3.1").library(*(v.half().float() for v in given[:4]), given[4]),

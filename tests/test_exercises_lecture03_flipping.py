@@ -67,6 +67,7 @@ def curve_then(make, measure=area):
 WRONG = [
     (curve_then(lambda x, r: rows_of(x, r.argsort())), "Lowest first", 0),
     (curve_then(lambda x, r: rows_of(x, down(r.abs()))), "That is the order of |relevance|", 0),
+    (curve_then(lambda x, r: rows_of(x, down(r.abs())), lambda c: (c[0] - c)[1:].mean()), "Two things: the order", 0),
     (curve_then(lambda x, r: torch.cat([x[None], torch.where(torch.eye(len(x)).bool(), 1 - x, x)[down(r)]])),
      "Each row flips one", 0),
     (curve_then(lambda x, r: rows_of(x, down(r), 0 * x)), "The pixels were set to 0", 0),

@@ -306,6 +306,24 @@ def test_sharp_corners_speak_for_polygon_and_blunt_ones_do_not():
     assert rows[rows["sides"] == 0]["straight"].mean() < 0 < sharp["straight"].mean() < sharp["corner"].mean()
 
 
+def test_the_notebooks_hexagon_is_blue_at_one_corner_and_its_pentagons_corner_speaks_for():
+    from scipy import ndimage
+
+    test, model = data.shapes(150, split="test"), bow.trained("rank", "intersection")
+    first = int((test.labels == 1).nonzero()[5])
+    found = bow_relevance.explain(model, test.images[first])
+    shape, edge, corner = test.masks[first].numpy()
+    drawn, own = test.factors.iloc[first], ndimage.label(shape | edge, np.ones((3, 3)))[0]
+    own = own == own[int(drawn.shape1_y), int(drawn.shape1_x)]
+    R, (number, count) = found.pixels.numpy(), ndimage.label(corner & own, np.ones((3, 3)))
+    at = ndimage.mean(R, number, range(1, count + 1))
+    assert drawn.shape1_sides == count == 6 and (at < 0).sum() == 1, "blue at one corner"
+    assert R[own & ~edge].mean() < 0 and R[edge & ~corner & own].min() < 0, "inside, and along its edge"
+    corners, (tall, wide) = test.masks[first, 2].float(), bow.grid((102, 102), 18)
+    at = int(torch.nn.functional.avg_pool2d(corners[None, None, 6:, 6:], 6, 3)[0, 0, :tall, :wide].argmax())
+    assert found.descriptors[1][at] > found.descriptors[1].mean() + 0.002, "that corner speaks for polygon"
+
+
 def test_small_windows_and_many_words_see_blunt_corners_too():
     """Corners above zero and above straight edges in 95 of 100 polygons of 3 to 8 sides, on pictures that chose nothing."""
     model, fresh = bow_relevance.finer(), data.shapes(100, split="test", seed=1)

@@ -135,8 +135,8 @@ axes = plot.grid(
 )
 plot.describe(
     axes[0],
-    "A handwritten four; beside it the decomposition in proportion to the size of the terms, red wherever "
-    "there is ink; then the terms themselves, red where ink speaks for a four and blue where it speaks for "
+    "A handwritten four; beside it the decomposition in proportion to the size of the terms, red on the ink "
+    "and nowhere blue; then the terms themselves, red where ink speaks for a four and blue where it speaks for "
     "a nine.",
 )
 score = weights @ four + offset
@@ -154,9 +154,9 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# **What to see.** Both maps have the same sum. The first is red wherever there is ink and cannot tell which
-# strokes make it a four and which look like a nine: a good part of the pixels that it likes best speak for a
-# nine (fourth column). The second names both kinds. (That taking away *its* best pixels costs more of the
+# **What to see.** Both maps have the same sum. The first is never blue and cannot tell which strokes make it
+# a four and which look like a nine: a good part of the pixels that it likes best speak for a nine (fourth
+# column). The second names both kinds. (That taking away *its* best pixels costs more of the
 # score is no proof: in a linear model the largest terms must cost most.) Conservation is a check on the
 # books, not on the truth of what is in them.
 
@@ -351,7 +351,8 @@ pd.DataFrame(rows).T.round(4)
 # for. An ε larger than the bias, as for the last curve, keeps it below 1.
 
 # %%
-zs = np.linspace(-2, 2, 801)
+near = np.geomspace(1e-4, 2, 400)  # finer towards 0, where the smallest ε acts
+zs = np.concatenate([-near[::-1], [0], near])
 sign = np.where(zs >= 0, 1, -1)
 fig, axes = plot.subplots(1, 2, size=(9.6, 3.2), sharey=True)
 for ax, bias in zip(axes, (0.0, 0.3), strict=True):
@@ -385,8 +386,8 @@ plot.describe(
 # $\alpha$ weighs what speaks for, $\beta$ what speaks against; $\alpha=1$ shows only what speaks for. The
 # paper sets no sign for $\beta$: its own example is $\alpha=\beta=\frac12$, whose leak it states as
 # $\sum_iR_{i\leftarrow j}=R_j\big(1-\frac{b_j^+}{2z_j^+}-\frac{b_j^-}{2z_j^-}\big)$. Later papers take
-# $\beta\le0$, so that what speaks against comes out blue, and the library refuses the rest. Your function
-# shall take any α, and so test the paper's example.
+# $\beta\le0$, so that what speaks against comes out blue, and the library refuses the rest, the paper's
+# example too (below). Your function shall take any α, and so test that example.
 #
 # (The library adds a tiny ε = 10⁻⁶ to each of the two denominators all the same. In one layer it does not
 # show. In deep networks with large α it does: where relevance of both signs, many times the score, meets
@@ -428,7 +429,7 @@ print(
     formula.numpy().round(4),
 )
 try:
-    attribution.AlphaBeta(2, 1)
+    attribution.AlphaBeta(0.5, 0.5)
 except ValueError as error:
     print("ValueError:", error)
 
@@ -477,11 +478,11 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** At $\alpha=1$ there is no blue at all, whatever the digit. Raising α adds to the positive
 # and to the negative sum alike (table): the contrast grows, their difference hardly moves at first. ε = 1
-# calms the map down, but it keeps more than half of the score for itself, and nearly all that spoke against
-# is gone. The rule is a dial for contrast, not a discovery of more evidence. At $\alpha=3$ both sums are many
-# times the score, and the biases, which take their part of each, keep or add as much as the whole score: the
-# sum of the map is then no longer near it. Every layer multiplies the two by α and |β|, so deep networks get
-# there sooner.
+# calms the map down, but it keeps more than half of the score for itself, and takes more of what spoke
+# against (87 %) than of what spoke for (74 %). The rule is a dial for contrast, not a discovery of more
+# evidence. At $\alpha=3$ both sums are many times the score, and the biases, which take their part of each,
+# keep or add as much as the whole score: the sum of the map is then no longer near it. Every layer multiplies
+# the two by α and |β|, so deep networks get there sooner.
 #
 # **More rules, each for a purpose.** The third column is what replaces $z_{ij}$ in
 # $R_{i\leftarrow j}=\frac{(\cdot)_{ij}}{\sum_i(\cdot)_{ij}}R_j$. For γ it is written for inputs $x_i\ge0$, as
@@ -690,7 +691,8 @@ print(f"largest distance of an image's books from its score: {worst:.1e}")
 # **What to see.** On the plain network nearly all of the score arrives, under any composite; α2β1 hands the
 # input a little more than there was, which the biases add. On the residual network biases, batch norms'
 # shifts among them, keep about half: a heatmap there explains half of the score, however well it looks.
-# Stabilisers of ε = 1 keep half of the score in four layers and nearly all of it in ten.
+# Stabilisers of ε = 1 keep half of the score in four layers and most of it, 87 %, in ten. The composite by
+# depth has the next longest bar of stabilisers there: its middle layers have ε = ¼.
 #
 # A denominator that is exactly 0 with ε = 0 passes nothing: 0 · (anything / 0) is taken for 0, there is no
 # NaN, and what is not passed is booked as the stabiliser's. A layer that no rule covers, a softmax say,
@@ -732,7 +734,8 @@ print(f"logit {by_layer.arrives[0]:.6f} = pixels {relevance.sum().item():.6f} + 
 #
 # **Picture** (after the slides' two). A classifier of the plane, a support vector machine with a Gaussian
 # kernel, trained on blue dots ($f>0$, red ground) and green ones. Left, the gradient at a grid of points;
-# right, the way from each point's nearest root to it. The dashed line is the decision boundary.
+# right, the way from each point's nearest root to it. (Of the roots on the lines to the fifty nearest points
+# of a fine grid that lie beyond the boundary, the nearest.) The dashed line is the decision boundary.
 
 # %%
 points, labels, f2 = by_hand.plane()
@@ -741,17 +744,17 @@ at = torch.cartesian_prod(axis, axis)
 with torch.no_grad():
     at = at[f2(at)[:, 0] > 0.15]
 slope = attribution.gradient(f2, at, 0)
-roots = attribution.line_root(f2, at, points[labels < 0], 0, candidates=5)
+side = torch.linspace(-3, 3, 121, dtype=torch.float64)
+roots = attribution.line_root(f2, at, torch.cartesian_prod(side, side), 0, candidates=50)
 angle = torch.rad2deg(torch.arccos(torch.nn.functional.cosine_similarity(slope, at - roots).clamp(-1, 1)))
 shades = [plot.COLORS[1] if apart > 45 else plot.INK for apart in angle]
 fig, axes = plot.subplots(1, 2, size=(9.8, 4.6), sharex=True, sharey=True)
-side = torch.linspace(-3, 3, 121, dtype=torch.float64)
 with torch.no_grad():
     ground = f2(torch.cartesian_prod(side, side)).reshape(121, 121).T
 for ax, arrows, title in zip(
     axes,
     (0.4 * slope / slope.norm(dim=1, keepdim=True), at - roots),
-    ("gradient at x", "from a root to x"),
+    ("gradient at x", "from the nearest root to x"),
     strict=True,
 ):
     ax.contourf(
@@ -776,15 +779,15 @@ print(
 )
 near = (at - roots).norm(dim=1).argsort().argsort() < len(at) / 2
 print(
-    f"median of the half nearer to its roots {angle[near].median():.0f}°, of the farther "
+    f"median of the half nearer to their roots {angle[near].median():.0f}°, of the farther "
     f"{angle[~near].median():.0f}°"
 )
 
 # %% [markdown]
-# **What to see.** The two agree best near the boundary, though seldom to a few degrees (lines below the
-# picture). Further in, the arrows on the left run to the nearest summit, while those on the right tell what
-# separates $x$ from the other class. Where they part by more than 45° both are orange; at a few points the
-# gradient points the wrong way altogether. The paper's “may be misleading” is a “may”.
+# **What to see.** Near the boundary the two agree well: at half of the nearer points to about five degrees
+# (lines below the picture). Further in, the arrows on the left run to the nearest summit, while those on the
+# right tell what separates $x$ from the other class. Where they part by more than 45° both are orange; at a
+# few points the gradient points the wrong way altogether. The paper's “may be misleading” is a “may”.
 #
 # **Try it.** Move $x$. The bars are the two relevances; watch the residuum grow as $x$ moves away from its
 # root.
@@ -826,12 +829,13 @@ check("3.5", line_root)
 # **Digits.** With ten classes the decision function of class $t$ is $f(x)=F_t(x)-\max_{k\ne t}F_k(x)$,
 # positive where the network says $t$; `attribution.Decision` makes a network of it. For four digits: the
 # nearest training digit of another class, the root on the line to it, the relevance from there; then the root
-# by local search, what it changed in the digit, and the relevance from there.
+# by local search, what it changed in the digit, and the relevance from there. (Every step of the local search
+# is brought back into [0, 1], so that the root is a picture too.)
 
 # %%
 train = data.digits(split="train").images
 chosen = torch.cat([digits.images[digits.labels == d][:1] for d in (0, 3, 4, 7)])
-local_roots = attribution.nearest_root(cnn, chosen, torch.tensor([0, 3, 4, 7]))
+local_roots = attribution.nearest_root(cnn, chosen, torch.tensor([0, 3, 4, 7]), within=(0, 1))
 with torch.no_grad():
     said = cnn(train).argmax(1)
 panels, rows, search = [], [], answer("3.5")
@@ -876,15 +880,16 @@ pd.DataFrame(rows).round(3)
 
 # %% [markdown]
 # **What to see.** The root on the line is a blend of two digits that no one would have written. The root
-# nearby looks just like the digit: to the eye it is the same number, though the network cannot decide about
-# it. The paper warns of both: a local root is “perceptually equivalent” to $x$, and a straight line leads
-# away from real digits: leaving out the digit where the line ends, the blends are farther from the training
-# set than the test digits are, as the table at the end measures. The relevance from the line is readable, it
-# says what makes this a zero *rather than that six*, but its residuum is large: on so long a way $f$ is not
-# straight. The local root has the smaller residuum and a map with hardly a minus. That is no accident: at the
-# nearest root $x-x_0$ is parallel to $\nabla f(x_0)$, so $R_d=\lambda\,(\partial f/\partial x_d)^2$, the
-# squared gradient in new clothes, and all pixels agree with the prediction, as in section 1's counterexample.
-# LRP needs no second point.
+# nearby looks like the digit, but for faint specks beside the 3: to the eye it is the same number, though the
+# network cannot decide about it. The paper warns of both: a local root is “perceptually equivalent” to $x$,
+# and a straight line leads away from real digits: leaving out the digit where the line ends, the blends are
+# farther from the training set than the test digits are, as the table at the end measures. The relevance from
+# the line is readable, it says what makes this a zero *rather than that six*, but its residuum is large: on
+# so long a way $f$ is not straight. The local root has the smaller residuum and a map with hardly a minus.
+# That is no accident: at the nearest root $x-x_0$ is parallel to $\nabla f(x_0)$, but for pixels that have to
+# stay at black or white, so $R_d=\lambda\,(\partial f/\partial x_d)^2$ (or 0), the squared gradient in new
+# clothes, and all pixels agree with the prediction, as in section 1's counterexample. LRP needs no second
+# point.
 #
 # One bridge between the two: with ε = 0 and the bias kept, LRP in a ReLU network is gradient × input, that
 # is, the linear piece of the score that $x$ lies on, expanded at the black picture. Black is a root of that
@@ -989,7 +994,7 @@ plot.describe(
 # they are. The nearest words are windows with edges in about the same places. This corner of a pentagon
 # speaks first of all for words of arcs, then for a straight edge, and only last, with $\frac1{16}$, for a
 # word with corners (and with an empty window, which has to lie nearest to some word): through so small a window
-# a blunt corner is nearly round. It will show in the maps.
+# a blunt corner is nearly round. (What the four words are worth to the classifier follows in a moment.)
 #
 # A **Fisher vector** is a third mapping: instead of counting words it asks how the parameters of a Gaussian
 # mixture (weights, means, deviations) would move to fit $l$ better. Its $m_d(l)$ can be negative.
@@ -1078,12 +1083,18 @@ plot.describe(
     "Eight words, each as four windows of 18 by 18 pixels from training pictures. The four worth most for "
     "polygon show mostly straight pieces and corners, the four worth most against it arcs.",
 )
+said = worth[nearest].tolist()
+print(
+    f"the four words of the window above: {', '.join(f'{v:+.0f}' for v in said)}; with the shares in which it "
+    f"speaks them {(worth[nearest] * spoken[nearest]).sum():+.1f}"
+)
 
 # %% [markdown]
 # Straight pieces and corners for, arcs against: mostly the classifier has learned what we hoped. But look at
 # the fourth word for “polygon”: it shows arcs. A word is a cell of a partition, not a concept, and what
 # windows of blunt corners and of arcs fall into one cell, the machine cannot tell apart; on the whole this
-# cell came with polygons.
+# cell came with polygons. And the corner above speaks *for* “polygon” (line below the picture), although the
+# word of arcs that it speaks loudest is worth less than nothing: its other three make up for that.
 #
 # **Kernels that are no sum.** A kernel that is differentiable can be taken at a root point $x_0$, $f(x_0)=0$,
 # found by line search towards the other class as in section 4 (Definition 2):
@@ -1198,10 +1209,10 @@ pd.DataFrame(table).T.style.set_uuid("bag1").format("{:.6f}")
 
 # %% [markdown]
 # **What to see.** The quadrilateral is red all along, deepest at its corners. In the second picture ($f=+3$
-# and more) the triangle pays for the score, while the hexagon is partly *blue*: its corners are blunt, and
-# through a window they look like arcs. Evidence against is there also where the answer is a clear yes. The
-# circles are blue along their edges; the pale red ground is the share of a positive bias $b$ (last column),
-# which no shape has earned.
+# and more) the triangle pays for the score, while the hexagon is partly *blue*: inside, along its edge and at
+# one corner; at its other corners it is not. Evidence against is there also where the answer is a clear yes.
+# The circles are blue along their edges; the pale red ground is the share of a positive bias $b$ (last
+# column), which no shape has earned.
 #
 # **Does the explanation sit on edges and corners?** The paper shows heatmaps in which polygons light up and
 # says that corners and straight edges carry the evidence. We measure it in every polygon of 150 test
@@ -1287,12 +1298,12 @@ print(
 #
 # **Were the windows too large?** An octagon of this size has edges of 8 to 17 pixels: a window of 18 pixels
 # holds two of its corners, and an arc turns in it by about as much as a corner does. If that is why blunt
-# corners failed, smaller windows should mend it, for in them an arc is nearly straight while a corner stays a
-# corner. They are also harder to tell apart, and need more words. So we train the same pipeline once more,
-# with windows of 6 and 9 pixels and 512 words of each size; $p=2$ lets the windows that speak a word clearly
-# carry more of it. The last row but one paints each window's relevance on its central cell, a ninth of it,
-# so that what a corner earned is not smeared over its edges. These settings were chosen on the same test
-# pictures; the last row has the polygons of 150 others.
+# corners failed, smaller windows should mend it, for in them an arc turns by less, and a corner by as much as
+# ever. They are also harder to tell apart, and need more words. So we train the same pipeline once more, with
+# windows of 6 and 9 pixels and 512 words of each size; $p=2$ lets the windows that speak a word clearly carry
+# more of it. The last row but one paints each window's relevance on its central cell, a ninth of it, so that
+# what a corner earned is not smeared over its edges. These settings were chosen on the same test pictures;
+# the last row has the polygons of 150 others.
 
 # %%
 fine = bow_relevance.finer()  # some seconds
@@ -1593,14 +1604,14 @@ pd.DataFrame(early).round(2)
 # %% [markdown]
 # **What to see.** Left, LRP with the slides' rule. Highest first brings the class down farthest, and lowest
 # first keeps it longest: so far as in the paper. *Near zero* first should do little. Under $1-x$ it does
-# much: over the first twenty pixels it brings the class down even faster than highest first (table), and
-# later as much as a random order. The pixels near zero are the black ground; white specks on it are like
-# nothing in the training set, and the network loses the class to *them*, not to missing evidence. With the
-# image's mean instead (middle) they hardly matter, as they should; but there *lowest* first lowers the class a
-# little: its probability is near 1 and cannot rise, and what goes is ink. This is flipping's weak spot: it
-# measures a map and a replacement together. Right, the paper's experiment with negative evidence: take 3s, ask for the
-# evidence for 8, flip what is most *negative*, and the logit of 8 climbs; so it does for 4s and 9, where a
-# random order climbs as well, but less.
+# much: after twelve pixels it has brought the class down even farther than highest first (table); then it
+# stays below the random order, and from sixty on does as much. The pixels near zero are the black ground;
+# white specks on it are like nothing in the training set, and the network loses the class to *them*, not to
+# missing evidence. With the image's mean instead (middle) they hardly matter, as they should; but there
+# *lowest* first lowers the class a little: its probability is near 1 and cannot rise, and what goes is ink.
+# This is flipping's weak spot: it measures a map and a replacement together. Right, the paper's experiment
+# with negative evidence: take 3s, ask for the evidence for 8, flip what is most *negative*, and the logit of
+# 8 climbs; so it does for 4s and 9, where a random order climbs as well, but less.
 
 # %% [markdown]
 # ### Exercise 3.8 — a flipping curve and its area ★★☆ · 8 min · 2 points
@@ -1653,8 +1664,9 @@ plot.describe(
 # map (the mean of five), and the picture's own edges by a Sobel filter. And since flipping is only one way to
 # take a pixel away, with four replacements: $1-x$, black, the image's mean, and a blurred copy. From here on,
 # *LRP α2β1* has α = 2 and β = −1 in every layer, and *LRP ε-plus* is another composite than section 6's: ε on
-# top, α = 1 below. (Path gradients along a straight line *are* integrated gradients, and left out. Methods that
-# need many passes run with few.)
+# top, α = 1 below. (The demos and the table at the end call the first “LRP αβ”; the demo of digits has
+# section 6's composite as “LRP composite”. Path gradients along a straight line *are* integrated gradients,
+# and left out. Methods that need many passes run with few.)
 
 # %%
 judged = dict.fromkeys(["gradient", "smoothgrad", "gradient_x_input", "integrated_gradients", "deep_lift"])
@@ -1704,28 +1716,57 @@ for way, word in ways.items():
     low, high = of[way].gain_low.drop("Random map"), of[way].gain_high.drop("Random map")
     for said, group in (("not told from", (low <= 0) & (high >= 0)), ("below", high < 0)):
         print(f"{word}, {said} the random map: {', '.join(group.index[group]) or 'none'}")
-print("\nrank correlation of the methods' order between two replacements:")
-area.corr("spearman").round(2)
+print("\nrank correlation of the methods' order, controls left out, between two replacements:")
+area.drop(controls).corr("spearman").round(2)
 
 # %% [markdown]
-# **What to see.** A line is the interval of a method's difference to the random map on the same digits: whoever
-# does not pass 0 has shown nothing. Under $1-x$ the random map does well, since most of the picture is black
-# ground, and white specks scattered over it are strange wherever they fall. Told above it are integrated
-# gradients, gradient × input, LRP-ε and DeepLIFT, nearly the same map here, SmoothGrad and occlusion. The plain
-# gradient, α2β1, CAM and Grad-CAM are not told from it on these digits. Guided backprop (barely), the deconvnet
-# and ε-plus come *below* it: their maps are smooth and put the first flips side by side; scattered ones seem to hurt
-# this network more. The edge map is worst: at an edge the ink is half grey, and flipping grey gives grey. With
-# black, the random map wastes its flips on pixels that are black already, and every method passes it.
+# **What to see.** A line is the interval of a method's difference to the random map on the same digits:
+# whoever does not pass 0 has shown nothing. Under $1-x$ the random map does well, since most of the picture
+# is black ground, and white specks scattered over it are strange wherever they fall. Told above it are
+# integrated gradients, gradient × input, LRP-ε and DeepLIFT, nearly the same map here, SmoothGrad and
+# occlusion. The plain gradient, its sign kept, α2β1, CAM and Grad-CAM are not told from it on these digits.
+# Guided backprop (barely), the deconvnet and ε-plus come *below* it: their maps are smooth and put the first
+# flips side by side; scattered ones seem to hurt this network more. The edge map is worst: at an edge the ink
+# is half grey, and flipping grey gives grey. With black, the random map wastes its flips on pixels that are
+# black already, and every method passes it.
 #
 # On top there is no winner but a leading group: “tied” marks the methods whose *paired* difference to the first
-# cannot be told from 0. The order of the methods is much alike under the four replacements (correlations); the
-# random map's place is not, and one row of fifteen hardly moves a correlation.
+# cannot be told from 0. The order of the methods is much alike under the four replacements, least so between
+# $1-x$ and the blurred copy (correlations); the random map's place is not.
 #
 # **What this ranking does not prove.** It proves that the pixels a map puts first move *this* network when
 # they are replaced in *this* way. The pictures on the way were never seen in training, so a score may fall
-# because the picture became strange, not because evidence went; the random map under $1-x$ shows it. A map of
-# the pixels most apt for an adversarial attack would come out on top, and explain nothing to anybody. And
+# because the picture became strange, not because evidence went; the random map under $1-x$ shows it. And
 # methods that hide or change pixels themselves, like occlusion, are judged in their own coin.
+#
+# A map can even be made for the test. To first order a flip changes the logit $F$ of the digit's class by
+# $(1-2x_d)\,\partial F/\partial x_d$; an **attack** map orders the pixels by how much that takes away. Beside it
+# the gradient with its sign, as above, and without:
+
+
+# %%
+def attack(model, x, target):
+    """R_d = −(1 − 2 x_d) ∂F/∂x_d: what the logit loses to first order if pixel d is flipped."""
+    return -attribution.gradient(model, x, target) * (1 - 2 * x)
+
+
+made = {
+    "attack": attack,
+    "gradient": None,
+    "|gradient|": lambda *asked: attribution.gradient(*asked).abs(),
+    "random": None,
+}
+settings |= {"replace": "flip", "options": None}
+made = evaluate.pixel_flipping(cnn, more.images, more.labels, made, order="highest", **settings)
+columns = {"area": "area", "gain": "less the random map's", "gain_low": "from", "gain_high": "to"}
+made.set_index("label")[list(columns)].rename(columns=columns).round(2)
+
+# %% [markdown]
+# **What to see.** The attack map leaves every map of the table above far behind, and explains nothing to
+# anybody: half of the pixels that it ranks first are ground, no fewer than in a random map. It says what
+# fools the network. The gradient's sign counts as well. A positive derivative puts a black pixel early,
+# although to first order its flip *raises* the logit; $|\partial F/\partial x_d|$, which Samek et al. take as
+# sensitivity, is just told from the random map, the signed one just not.
 #
 # **Deletion and insertion** (Petsiuk, Das, Saenko 2018, *RISE*) go all the way to the blurred picture: the
 # mean probability while pixels are removed highest first (small is good), and while they are put back highest
@@ -1821,7 +1862,10 @@ pd.DataFrame(new).round(2)
 # %% [markdown]
 #
 # **Every method, layer by layer.** Similarity to the untouched network's map after 0, 1, 2, … layers from the
-# top are random: the rank correlation of $|R|$, which is what the eye sees, and of $R$ with its sign.
+# top are random: the rank correlation of $|R|$, which is what the eye sees, and of $R$ with its sign. The
+# table adds **SSIM**, structural similarity (Wang et al. 2004), which compares mean, spread and correlation
+# of two pictures in windows of 7 × 7 pixels and is 1 if they are the same; here of $|R|$ divided by its
+# largest value, so that the strong pixels decide.
 
 # %%
 four = scenes.take((scenes.labels > 0).nonzero()[:4, 0])
@@ -1870,12 +1914,13 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** Gradient, gradient × input and LRP-ε fall together: they depend on all layers. Guided
-# backprop forgets slowly and keeps its sign. Adebayo et al. found that it mostly restores the picture's edges;
-# the last column does not show that here. And by $|R|$, *ε-plus is like it*: a rule that sends only positive
-# contributions down multiplies non-negative matrices, whose product soon looks the same whatever stands on top
-# (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly the sign. α2β1
-# sends both kinds down, and forgets sooner, if later than LRP-ε. The clean maps pay for being clean: they tell
-# more of *where* something is than of *what* the class needs.
+# backprop forgets slowly and keeps its sign. Adebayo et al. found that it mostly restores the picture's
+# edges; the last column does not show that here. And by $|R|$, *ε-plus is like it*: a rule that sends only
+# positive contributions down multiplies non-negative matrices, whose product soon looks the same whatever
+# stands on top (Sixt, Granz, Landgraf 2020, *When Explanations Lie*). What still comes from the top is mostly
+# the sign. α2β1 sends both kinds down, and by rank correlation forgets sooner, if later than LRP-ε. By SSIM
+# it does not: with three layers random its map is more like the old one than any other method's. The clean
+# maps pay for being clean: they tell more of *where* something is than of *what* the class needs.
 #
 # No method comes near the 1 of the edge map in the last column: on this network the claim holds for all of
 # them.
@@ -1934,8 +1979,9 @@ print(
 
 # %% [markdown]
 # The right picture is no mistake: a row of sky is filled with the mean colour of what else stands in that
-# row, and that is house, tree or grass only, so that the sky turns green or brown. It is as strange a picture
-# as one can make without touching the cause, and the network does not mind.
+# row, or, where nothing else does, of all the rest of the picture, and that is house, tree and grass only, so
+# that the sky turns green or brown. It is as strange a picture as one can make without touching the cause,
+# and the network does not mind.
 
 # %%
 judge, drawings = zoo.load("shapes-cnn"), data.shapes(24, split="test")
@@ -2005,11 +2051,12 @@ print(
 # grass below it a mistake. And the intervals speak of more images for *this* network, not of other networks.
 #
 # Three judges, three answers: no one number says which explanation is best. What each can say, thanks to its
-# controls, is more modest and useful: which maps were not told from one that never saw the network. Here these
-# were, by flipping to $1-x$, the gradient, α2β1, CAM and Grad-CAM, while guided backprop, the deconvnet and
-# ε-plus did worse; by the truth, occlusion against the random map, and on shapes all of them in rank
-# accuracy against the edge map. Told above the random map by both were SmoothGrad and the maps near gradient ×
-# input, and these are the ones that look like noise; ε-plus and α2β1, which find the object best, were not.
+# controls, is more modest and useful: which maps were not told from one that never saw the network. Here
+# these were, by flipping to $1-x$, the gradient with its sign, α2β1, CAM and Grad-CAM, while guided backprop,
+# the deconvnet and ε-plus did worse; by the truth, occlusion against the random map in mass and rank accuracy
+# (on scenes its highest pixel does hit more often). And on shapes none had the rank accuracy of the edge map.
+# Told above the random map by both were SmoothGrad and the maps near gradient × input, and these are the ones
+# that look like noise; ε-plus and α2β1, which find the object best, were not.
 #
 # **Try it.** Any image, any method, with the cause outlined.
 

@@ -116,7 +116,7 @@ PRESETS = {p.name: p for p in (
            {"first": _UNIT_BOX, "conv": _ALPHA2, "dense": _EPSILON}),
     Preset("epsilon_gamma_box", "ε-γ, zᴮ first", f"Montavon et al. 2019, section 10.3; {_ZENNIT}, EpsilonGammaBox",
            {"first": _UNIT_BOX, "conv": Gamma(0.25), "dense": _EPSILON}),
-    Preset("lrp_cmp", "LRP-CMP by depth (zᴮ, γ, ε, 0)", "Montavon et al. 2019, section 10.3, fig. 10.4",
+    Preset("lrp_cmp", "composite by depth (zᴮ, γ, ε, 0)", "Montavon et al. 2019, section 10.3, fig. 10.4",
            {"first": _UNIT_BOX, "lower": Gamma(0.25), "middle": Epsilon(0.25), "upper": Epsilon(0)}),
 )}
 

@@ -92,26 +92,29 @@ def line_root(model, x, others, target=None, candidates=1, steps=40, choose="dis
         return torch.cat(roots).view(len(x), -1, *x.shape[1:])[torch.arange(len(x)), best]
 
 
-def nearest_root(model, x, target=None, steps=40):
+def nearest_root(model, x, target=None, steps=40, within=None):
     """A root near each x by local search: Newton's method until the boundary is crossed, then back towards x along it.
 
     Before: x₀ ← x₀ − f(x₀) ∇f(x₀) / |∇f(x₀)|².  Beyond: half-way to x − (f(x₀) + ∇f(x₀)·(x − x₀)) ∇f(x₀) / |∇f(x₀)|²,
     the foot of the perpendicular from x on the linearised boundary; at the nearest root x − x₀ is parallel to ∇f(x₀).
-    At last an interval bisection between x and the nearest point met beyond.  (N, …) → (N, …).
+    At last an interval bisection between x and the nearest point met beyond.  (N, …) → (N, …).  ``within``: (low, high),
+    the range of x's values, into which every step is brought back: (0, 1) for a root that is a picture.
     Source: Bach et al. 2015, "optimization-based search"; the two steps are those of DeepFool (Moosavi-Dezfooli et al.
     2016, algorithm 1) and of Hasofer and Lind 1974.
-    Raises ValueError, naming the image, where no point beyond the boundary was met.
+    Raises ValueError, naming the image, where no point beyond the boundary was met, and where x is not ``within``.
     """
     with explaining(model, x, target) as score:
         score.predicted()
-        roots, crossed = _search(score, check_steps(steps))
+        if within is not None and not torch.equal(score.x, score.x.clamp(*within)):
+            raise ValueError(f"x has values outside of [{within[0]}, {within[1]}]: a root within could not be near it")
+        roots, crossed = _search(score, check_steps(steps), within)
         if not crossed.all():
             raise ValueError(f"image {int((~crossed).nonzero()[0])}: no root was met in {steps} steps; give it more, or take "
                              "line_root with points of another class")
         return roots
 
 
-def _search(score, steps):
+def _search(score, steps, within=None):
     """(roots (N, …), was the boundary crossed (N,)); where it was not, the least decided point met."""
     roots, crossed = [], []
     for rows in score.chunks():
@@ -134,6 +137,7 @@ def _search(score, steps):
             height = f + ((x - here) * slope).flatten(1).sum(1)
             foot = (here + x - _each(1.02 * height * scale, x) * slope) / 2
             here = torch.where(_each(over_there, x), foot, here - _each(1.02 * f * scale, x) * slope)
+            here = here if within is None else here.clamp(*within)
         met = nearest.isfinite()
         roots.append(torch.where(_each(met, x), _bisect(score, x, beyond, rows, 40), best))
         crossed.append(met)

@@ -173,7 +173,7 @@ def _edges():
 def _guided():
     at = _sanity().signed.xs(3, level="depth")
     return (
-        f"rank correlation with the old map {at['guided_backprop']:.2f}; gradient {at['gradient']:.2f}",
+        f"rank correlation of R, its sign kept, with the old map {at['guided_backprop']:.2f}; gradient {at['gradient']:.2f}",
         bool(at["guided_backprop"] > 0.5 > abs(at["gradient"])),
     )
 

@@ -134,6 +134,8 @@ def _quietly(mistake):
 
 
 AT_ZERO = "Where z is exactly 0 the sign is +: ε stands there alone, torch.where(z >= 0, 1.0, -1.0)."
+SIGN_OF_ZERO = ("Is something divided by zero? Where z is exactly 0, torch.sign(z) is 0 and leaves no ε: take + there, "
+                "torch.where(z >= 0, 1.0, -1.0).")
 ONE_SIDED = "ε always has to move z away from zero: it needs z's own sign, +ε where z ≥ 0 and −ε where z < 0."
 
 EXERCISES = [
@@ -141,7 +143,7 @@ EXERCISES = [
         id="3.1", title="The ε-rule", points=2, minutes=8, difficulty=1,
         task="Write `lrp_epsilon(a, W, b, R, eps)` for one dense layer: inputs `a` (N, I), weights `W` (I, "
              "J), biases `b` (J,), relevance of the outputs `R` (N, J) → relevance of the inputs (N, I).",
-        library=lrp_epsilon, cases=_layers, truth=_epsilon, axes="(N, I)",
+        library=lrp_epsilon, cases=_layers, truth=_epsilon, axes="(N, I)", finite=SIGN_OF_ZERO,
         mistakes=[
             (ONE_SIDED, lambda a, W, b, R, eps: _epsilon(a, W, b, R, eps, a @ W + b + eps)),
             ("That is what inputs rounded to half precision give: compute in float32.",
@@ -189,7 +191,7 @@ EXERCISES = [
         id="3.2", title="Where relevance leaks", points=2, minutes=8, difficulty=2,
         task="Write `passed_on(z, b, R, eps)`: how much relevance a layer under the ε-rule hands on in all, "
              "per row, from z, R (N, J), b (J,) and ε alone → (N,). No weights, no inputs.",
-        library=passed_on, cases=_passed_cases, truth=_passed, axes="(N,)",
+        library=passed_on, cases=_passed_cases, truth=_passed, axes="(N,)", finite=SIGN_OF_ZERO,
         mistakes=[
             ("That is what leaks, not what is passed on: R less that.",
              lambda z, b, R, eps: R.sum(1) - _passed(z, b, R, eps)),

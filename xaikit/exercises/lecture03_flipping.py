@@ -64,6 +64,11 @@ def _with_area(area):
     return wrong
 
 
+def _over(curve):
+    """The area divided by D, not by D + 1."""
+    return (curve[0] - curve).sum() / (len(curve) - 1)
+
+
 def _turn_as_order(f, x, relevance):
     return _both(_curve(f, x, np.argsort(np.argsort(-relevance))))
 
@@ -80,6 +85,8 @@ EXERCISES = [formula(
          lambda f, x, relevance: _both(_curve(f, x, _highest(-relevance)))),
         ("That is the order of |relevance|: pixels that speak against the class come last, not first.",
          lambda f, x, relevance: _both(_curve(f, x, _highest(abs(relevance))))),
+        ("Two things: the order is that of |relevance|, and the area is divided by D, where there are D + 1 scores.",
+         lambda f, x, relevance: _both(c := _curve(f, x, _highest(abs(relevance))), _over(c))),
         ("Each row flips one pixel alone: pixels that were flipped stay flipped.",
          lambda f, x, relevance: _both(_curve(f, x, _highest(relevance), alone=True))),
         ("All rows are one and the same tensor, which was flipped on and on: append a copy, .clone().",
@@ -104,7 +111,7 @@ EXERCISES = [formula(
         ("The area may be negative, where the score rises: no clamp.",
          _with_area(lambda c: max((c[0] - c).mean(), 0.0)), 0.5),
         ("Divided by D: there are D + 1 scores, the first with a difference of 0.",
-         _with_area(lambda c: (c[0] - c).sum() / (len(c) - 1)), 0.5),
+         _with_area(_over), 0.5),
         ("That is the trapezoidal rule: the mean counts all D + 1 scores alike.",
          _with_area(lambda c: (c[0] - (c[1:] + c[:-1]) / 2).mean()), 0.5),
         ("The differences are summed: the area is their mean.", _with_area(lambda c: (c[0] - c).sum()), 0.5),

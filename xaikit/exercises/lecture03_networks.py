@@ -2,7 +2,7 @@
 import numpy as np
 
 from .formula import formula
-from .lecture03 import AT_ZERO, ONE_SIDED, _quietly, signed
+from .lecture03 import AT_ZERO, ONE_SIDED, SIGN_OF_ZERO, _quietly, signed
 
 
 def lrp_conv(x, weight, bias, R, eps, padding):
@@ -188,7 +188,7 @@ EXERCISES = [
         task="Write `lrp_conv(x, weight, bias, R, eps, padding)`: the ε-rule of a convolution with stride "
              "1, without a loop over pixels. x (N, C, H, W), weight (K, C, k, k), bias (K,), R (N, K, H′, "
              "W′) → (N, C, H, W).",
-        library=lrp_conv, cases=_conv_cases, truth=_conv_epsilon, axes="(N, C, H, W)",
+        library=lrp_conv, cases=_conv_cases, truth=_conv_epsilon, axes="(N, C, H, W)", finite=SIGN_OF_ZERO,
         mistakes=[
             ("The result is still to be multiplied by x.", lambda **case: _conv_epsilon(**case, times=False)),
             ("The division is missing: the vector is R / (z ± ε), not R.",
