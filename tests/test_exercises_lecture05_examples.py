@@ -324,3 +324,19 @@ def test_an_input_that_asks_for_gradients_afterwards_costs_half():
     score, verdict, _ = evaluate(get("5.7"), on_the_callers_x)
     assert score == get("5.7").points / 2 and "leaf of your own" in verdict.hint and "requires_grad" in verdict.message
     assert evaluate(get("5.7"), put_back)[0] == get("5.7").points
+
+
+def test_sensitivity_that_leaves_requires_grad_gets_half():
+    def left(f, x, y):
+        x.requires_grad_()
+        slope, = torch.autograd.grad(F.cross_entropy(f(x), y, reduction="sum"), x)
+        return slope.abs().sum(1)
+
+    def put_back(f, x, y):
+        values = left(f, x, y)
+        x.requires_grad_(False)
+        return values
+
+    score, verdict, _ = evaluate(get("5.5"), left, 1)
+    assert score == get("5.5").points / 2 and "leaf of your own" in verdict.hint and "requires_grad" in verdict.message
+    assert evaluate(get("5.5"), put_back, 1)[0] == get("5.5").points

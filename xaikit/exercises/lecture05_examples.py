@@ -135,7 +135,7 @@ _SENSITIVITY = formula(
          "pass (a loop over the examples is right too, but slow). f maps (N, D) to logits (N, K), which may be large: "
          "cross_entropy or log_softmax, not the log of a softmax. Called again on the same x it gives the same. "
          "x (N, D), y (N,) → (N,). Tolerance 1e-3.",
-    library=sensitivity.loss_sensitivity, cases=_sensitivity_cases, use=_twice,
+    library=sensitivity.loss_sensitivity, cases=_sensitivity_cases, use=_twice, quiet=("x",),
     finite="A softmax of large logits is 0 in single precision, and its log infinite: use cross_entropy or log_softmax.",
     truth=lambda f, x, y: np.abs(_slope(f, x, y)).sum(1),
     mistakes=[
