@@ -2,11 +2,13 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from lectures import prose, read
 
-from xaikit import claims, data, dissect, exercises, studies, zoo
+from xaikit import claims, data, demos, dissect, exercises, studies, zoo
+from xaikit.demos import lecture08 as lecture08_brush
 from xaikit.demos import lecture08_directions
 from xaikit.studies import dissected, lecture08
 from xaikit.zoo import scene_recipes
@@ -61,7 +63,10 @@ def test_the_segmenter_refuses_the_same_pixels_and_true_objects_in_the_sky():
     assert by_segmenter["wall", "grass"] > by_segmenter["wall", "sky"]
     assert moved["moved up"]["path"] < 0.05 and 0.4 < moved["moved down"]["path"] < 0.6, "half of them"
     assert (moved["true up"][["path", "wall"]] < 0.15).all() and (moved["true down"][["path", "wall"]] > 0.8).all()
-    assert moved["true down"]["door"] < 0.3 and (moved["true up"][["crown", "cloud"]] > 0.9).all()
+    assert [f"{moved[k]['door']:.0%}" for k in ("moved up", "true up", "true down")] == ["5%", "41%", "15%"]
+    assert [f"{moved[k]['wall']:.0%}" for k in ("moved up", "true up")] == ["26%", "9%"]
+    assert f"{by_segmenter['wall', 'sky']:.0%}" == "51%", "half of the boxes"
+    assert (moved["true up"][["crown", "cloud"]] > 0.9).all()
     assert all(0.75 < alone[c, "sky"] < 0.85 for c in ("path", "wall")), "four fifths"
     assert all(alone[c, "grass"] > alone[c, "sky"] + 0.1 for c in ("path", "wall")), "somewhat less often"
     assert alone["door", "sky"] >= alone["door", "grass"] and alone["cloud", "grass"] < alone["cloud", "sky"] - 0.1
@@ -87,6 +92,49 @@ def test_what_training_adds_to_the_detectors_of_layers():
 
 
 def test_the_longer_runs_say_what_the_notebook_plots():
+def test_the_detectors_are_of_parts_that_the_labels_need(text):
+    words, free = " ".join(text.split()), ["sky", "sun", "mountain", "grass"]
+    found = {name: dissect.detectors(dissected.classifier_table(layer)) for layer, name in dissected.LAYERS.items()}
+    bare = [dissect.detectors(dissected.classifier_table(layer, untrained=seed)) for layer in dissected.LAYERS for seed in (0, 1)]
+    assert not any(t.concept.isin(free).any() for t in found.values())
+    assert [int((t.concept == "cloud").sum()) for t in found.values()] == [2, 1, 0, 0, 0]
+    assert max((t.concept == "cloud").sum() for t in bare) == 6 and "up to six in a layer" in words
+    few = pd.concat([t[t.concept.isin(["sky", "grass"])] for t in bare])
+    assert len(few) and (few.iou < few.control + 0.005).all(), "hardly better than the control"
+    path = dissected.classifier_table("features.10", untrained=0)
+    assert path.iou.max() > found["4"].iou.max() and path.concept[path.iou.idxmax()] == "path"
+
+
+def test_the_share_of_detectors_with_maps_of_one_size(text):
+    def share(layer, pooled=1):
+        table = dissected.classifier_table(layer, pooled=pooled)
+        return len(dissect.detectors(table)) / table.unit.nunique()
+
+    third, fourth, fifth = "features.7", "features.10", "features.13"
+    assert share(third) > share(third, 2) > share(fourth) and share(third, 4) > share(fourth, 2)
+    assert share(fifth) > 2 * share(third, 4) and "layer 5 has by far the largest share" in " ".join(text.split())
+
+
+def test_what_the_random_sets_hold_by_chance(text):
+    table, words = dissected.generator_table("block8"), " ".join(text.split())
+    crown = dissected.best_units(table, "crown", 8).unit.tolist()
+    sets = dissect.random_sets(96, 8, 5, seed=4, without=crown)
+
+    def ranks(number, concept):
+        best = dissected.best_units(table, concept, 8).unit.tolist()
+        return [i + 1 for i, unit in enumerate(best) if unit in sets[number - 1]]
+
+    assert ranks(3, "mountain") == [1, 2, 3] and "random 3 holds the mountain's three best matches" in words
+    assert ranks(4, "sun") == [3, 4] and ranks(5, "sun") == [3, 7] and ranks(3, "sun") == [2]
+    assert f"{dissected.ablations().sun['random 3']:+.0%}" == "+10%" and "the suns stay, +10 %" in words
+
+
+def test_the_demo_begins_with_what_the_text_says(text):
+    shown = demos.get("08/paintbrush").controls
+    assert shown["layer"].default == "block16" and shown["strength"].default == 3 and lecture08_brush.LAYERS["block16"] == 6
+    assert "At first it takes six units of `block16`, with strength 3" in " ".join(text.split())
+
+
     greedy = studies.table("08/greedy")
     assert set(greedy.concept) == {"crown", "cloud", "wall", "door"} and greedy.order.nunique() == 7
     last = greedy[greedy["size"] == 8].set_index(["concept", "order"]).change
@@ -150,5 +198,18 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(text):
     assert 1.35 < score["SeFa"] / score["random"] < 1.45 and "four tenths more than random ones" in words
     area = dissected.scenes().masks.float().mean((0, 2, 3))
     ceiling = dict(zip(dissected.scenes().mask_names, (0.01 / area).tolist(), strict=True))
-    assert max(ceiling["sky"], ceiling["grass"]) < 0.04 and "never pass .04 here" in words
+    assert max(ceiling["sky"], ceiling["grass"]) < 0.04 and "hardly pass .04 here" in words
     assert all(0.25 < ceiling[c] < 0.4 for c in ("cloud", "crown")) and "about .3 for clouds and crowns" in words
+    again = rows[rows.removed.str.startswith("again")]
+    whole = (again.distance - again.change).groupby(again.removed).first()
+    chosen = again[again.unit.isin(alone.sort_values("change").unit.head(8))]
+    mean = chosen.groupby("removed").change.mean()
+    assert len(again) == 64 and 3 < whole.max() / whole.min() < 3.5 and "by a factor of three and more" in words
+    assert mean.idxmin() == whole.idxmax() and mean.idxmax() == whole.idxmin() and mean.min() < 0 < mean.max()
+    largest = chosen[chosen.removed == whole.idxmax()].sort_values("change").unit.tolist()
+    assert largest[:2] == ["26", "7"] and "unit 7 most of all but one" in words
+    assert (again[again.unit == "26"].change < 0).all() and "Unit 26 lowers the distance in every draw" in words
+    assert (again[again.unit == "58"].change > -0.005).all() and "gains nothing any more" in words
+    assert (again[~again.unit.isin(chosen.unit)].groupby("removed").change.mean() > 0).all() and "The eight others" in words
+    many = rows[rows.removed == "best first"]
+    assert (many.distance - many.change).iloc[0] < whole.min()

@@ -9,15 +9,21 @@ NETWORK = "Bau, Zhou et al. 2017"
 GAN = "Bau et al. 2019"
 
 
-@claim("08", NETWORK, "Units of a classifier detect concepts that nobody asked for, beyond what place alone explains.",
+NOT_NEEDED = ("sky", "cloud", "sun", "mountain", "grass")  # what neither of the labels, house and trees, asks for
+
+
+@claim("08", NETWORK, "Units of a classifier detect concepts that no label names, beyond what place alone explains.",
        "many units of each network; IoU above .04")
 def _detect():
     table = dissected.classifier_table("features.7")
     found, control = (dissect.detectors(table, column=c) for c in ("iou", "control"))
-    untrained = [len(dissect.detectors(dissected.classifier_table("features.7", untrained=seed))) for seed in (0, 1)]
-    return (f"layer 3 of scenes-cnn: {len(found)} of {table.unit.nunique()} units, {found.concept.nunique()} concepts; "
-            f"against another picture's masks {len(control)}; untrained {untrained[0]} and {untrained[1]}"), (
-                len(found) >= 10 * max(1, len(control)) and len(found) > 2 * max(untrained))
+    untrained = [dissect.detectors(dissected.classifier_table("features.7", untrained=seed)) for seed in (0, 1)]
+    free = [int(t.concept.isin(NOT_NEEDED).sum()) for t in (found, *untrained)]
+    return (f"only parts of what the labels name. Layer 3 of scenes-cnn: {len(found)} of {table.unit.nunique()} units ("
+            + ", ".join(f"{c} {n}" for c, n in found.concept.value_counts().items())
+            + f"); against another picture's masks {len(control)}; untrained {len(untrained[0])} and {len(untrained[1])}. Of "
+            f"{', '.join(NOT_NEEDED)}, which no label needs: {free[0]}; untrained {free[1]} and {free[2]}"), (
+                len(found) >= 10 * max(1, len(control)) and len(found) > 2 * max(map(len, untrained)))
 
 
 @claim("08", NETWORK, "Random directions of a layer detect less than its units: the axes are special.",
@@ -35,11 +41,14 @@ def _axes():
 
 @claim("08", NETWORK, "The deeper the layer, the more of its units are detectors.", "conv1 to conv5 of AlexNet: rising")
 def _depth():
-    share = []
-    for layer in dissected.LAYERS:
-        table = dissected.classifier_table(layer)
-        share.append(len(dissect.detectors(table)) / table.unit.nunique())
-    return "layers 1 to 5: " + ", ".join(f"{s:.0%}" for s in share), all(b > a for a, b in zip(share, share[1:], strict=False))
+    def share(layer, pooled=1):
+        table = dissected.classifier_table(layer, pooled=pooled)
+        return len(dissect.detectors(table)) / table.unit.nunique()
+
+    found = [share(layer) for layer in dissected.LAYERS]
+    same = [share("features.7", 4), share("features.10", 2), found[-1]]
+    return (f"layers 1 to 5: {', '.join(f'{s:.0%}' for s in found)}; averaged to layer 5's 4 × 4 places, layers 3 to 5: "
+            f"{', '.join(f'{s:.0%}' for s in same)}"), all(b > a for a, b in zip(found, found[1:], strict=False))
 
 
 @claim("08", GAN, "Units of a generator match objects, most of all in its middle layers.", "church and bedroom generators: layer4 of 8")
@@ -119,5 +128,5 @@ def _scores(generator):
 @claim("08", "Zhu et al. 2016", "A given picture can be inverted, and then edited.", "by eye")
 def _invert():
     rows, (_, found) = studies.table("08/inversion"), dissected.inverted()
-    return (f"section 7's scene: pixel error {found.pixel:.3f}; eight scenes (longer run): {rows.pixel.median():.3f} in the median, the "
-            f"best random code {rows.start.median():.3f}"), bool(rows.pixel.median() < 0.6 * rows.start.median())
+    return (f"root mean square error of the pixels' values: section 7's scene {found.pixel:.3f}; eight scenes (longer run) "
+            f"{rows.pixel.median():.3f} in the median, the best random code {rows.start.median():.3f}"), bool(rows.pixel.median() < 0.6 * rows.start.median())

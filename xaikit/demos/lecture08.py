@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .. import dissect, plot, zoo
+from ..studies.dissected import best_units, generator_table
 from ..widgets import Slider, Toggle
 from ..widgets.paint import paint
 from . import Demo
@@ -16,7 +17,7 @@ COLOURS = {"sky": "#9cc9f0", "cloud": "#f4f4f8", "sun": "#ffd84d", "mountain": "
            "path": "#d9bf8c", "wall": "#e0b8c8", "roof": "#a03c28", "door": "#5c3a1e", "window": "#345c9c",
            "trunk": "#7a4a24", "crown": "#1e6b28"}
 NAMES = tuple(COLOURS)
-LAYERS, CODES = {"block8": 12, "block16": 6}, 96  # how many units make an object there
+LAYERS = {"block8": 12, "block16": 6}  # how many units make an object there
 WIDTH, HEIGHT, BOX = 860, 404, (16, 40, 336, 336)
 SAMPLES, SEED = 100, 80
 
@@ -31,17 +32,9 @@ def networks():
 
 
 @functools.cache
-def table(layer):
-    """`dissect.units` of a layer that is painted on."""
-    generator, see, _ = networks()
-    return dissect.units(generator, layer, generator.codes(CODES, seed=SEED + 1), see, NAMES, "iqr", progress=False)
-
-
-@functools.cache
 def kit(concept, layer):
     """The units of a concept in a layer, most overlap first, and what they are where it is: ``Kit``."""
-    rows = table(layer)
-    rows = rows[rows.concept == concept].nlargest(LAYERS[layer], "iou", keep="first")
+    rows = best_units(generator_table(layer), concept, LAYERS[layer])
     return Kit(tuple(rows.unit), torch.tensor(rows.inside.to_numpy(), dtype=torch.float32), rows.iou.iloc[0])
 
 

@@ -19,8 +19,8 @@ def units(model, layer, images, masks=None, classes=None, quantile=0.995, *, thr
     a concept is |unit ∩ concept| / |unit ∪ concept|, counted over all pixels of all pictures (section 2.2).
 
     model, layer: a name as in ``model.named_modules()`` · images, masks, classes: see `stream.Source`; for a
-    generator, codes and a function that sees masks in its pictures (`seen_by`) · quantile: T is exceeded by this share
-    of a unit's activations, or "iqr": for each unit and concept, T among the quantiles ``SHARES`` with the largest
+    generator, codes and a function that sees masks in its pictures (`seen_by`) · quantile: T is this quantile of
+    a unit's activations, or "iqr": for each unit and concept, T among the quantiles ``SHARES`` with the largest
     information-quality ratio on every second picture, and the IoU on the others (Bau et al. 2019, section 3.1) ·
     thresholds: (U,) instead, and one pass over the pictures is enough · basis (U, U): directions, its rows, in place
     of units (`rotation`) · size: compare at this height and width, not at the masks' own · sketch: values kept per

@@ -26,14 +26,18 @@ def generator():
 
 
 @functools.cache
-def classifier_table(layer, turned=None, untrained=None):
+def classifier_table(layer, turned=None, untrained=None, pooled=1):
     """`dissect.units` of a layer of scenes-cnn on 120 scenes: of its units, of random directions (``turned``: a seed), or
-    of the units of a network of the same build before it has learned (``untrained``: a seed)."""
+    of the units of a network of the same build before it has learned (``untrained``: a seed); ``pooled``: its maps
+    averaged over squares of so many places a side."""
     from .scene_noise import network
 
     classifier = zoo.load("scenes-cnn") if untrained is None else network("untrained", untrained)
     width = {"features.1": 16, "features.4": 32, "features.7": 48, "features.10": 64, "features.13": 64}[layer]
     basis = None if turned is None else dissect.rotation(width, seed=turned)
+    if pooled > 1:
+        below = classifier.features[:int(layer.removeprefix("features.")) + 1]
+        classifier, layer = torch.nn.Sequential(below, torch.nn.AvgPool2d(pooled)), "1"
     return dissect.units(classifier, layer, scenes(), quantile=0.99, size=32, basis=basis, progress=False)
 
 
