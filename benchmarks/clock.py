@@ -16,8 +16,8 @@ def cpu_time(function, times=1):
 def in_turn(functions, rounds=7, turn=0.02):
     """{key: seconds of processor time} of functions without arguments: each one's best round.
 
-    All take turns, so that whatever else the machine does hits all alike; what it does can only add to a time, so the best
-    round is the nearest to the truth.  ``turn``: seconds that a turn lasts at least (short functions run several times).
+    All take turns, so that whatever else the machine does hits all alike, and each round begins with another one: the first
+    finds cold caches.  What the machine does can only add to a time, so the best round is the nearest to the truth.  ``turn``: seconds that a turn lasts at least (short functions run several times).
     Each function has run once before it is timed; what it raises then is raised here.
     """
     for function in functions.values():
@@ -27,10 +27,12 @@ def in_turn(functions, rounds=7, turn=0.02):
     enabled = gc.isenabled()
     gc.disable()
     try:
-        for _ in range(rounds):
+        keys = list(functions)
+        for k in range(rounds):
             gc.collect()
-            for key, function in functions.items():
-                best[key] = min(best[key], cpu_time(function, calls[key]))
+            first = k * len(keys) // rounds
+            for key in keys[first:] + keys[:first]:
+                best[key] = min(best[key], cpu_time(functions[key], calls[key]))
     finally:
         if enabled:
             gc.enable()

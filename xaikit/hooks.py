@@ -61,10 +61,10 @@ def last(model, kind):
 
 
 @contextlib.contextmanager
-def unchanged(model):
-    """Eval mode inside; afterwards every module's mode, every buffer and every ``.grad`` is what it was."""
+def unchanged(model, found=None):
+    """Eval mode inside; afterwards every module's mode, buffer and ``.grad`` is as before.  ``found``: its ``modules``, if known."""
     with _door:
-        modes = [(m, m.training) for m in modules(model)]
+        modes = [(m, m.training) for m in found or modules(model)]
         buffers = [(b, b.detach().clone(), b._version) for m, _ in modes for b in m._buffers.values() if b is not None]
         grads = [(p, p.grad) for m, _ in modes for p in m._parameters.values() if p is not None]
         try:

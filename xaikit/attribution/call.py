@@ -33,9 +33,9 @@ def explaining(model, x, target=None, many=False):
     by the first ``score(…)``, before there is a heatmap. ``many``: the method will send many points through,
     so that laying the weights out for it pays.
     """
-    parameters = check_model(model)
+    modules, parameters = check_model(model)
     check_input(x)
-    with torch.inference_mode(False), torch.enable_grad(), hooks.unchanged(model), _frozen(parameters):
+    with torch.inference_mode(False), torch.enable_grad(), hooks.unchanged(model, modules), _frozen(parameters):
         x = x.clone() if x.is_inference() else x.detach()
         score = Score(model, x, check_target(target, x), [p for p in parameters if p.dim() > 2])
         if many and score.channels_last_possible():

@@ -45,8 +45,8 @@ def check_baseline(baseline, x, name="baseline"):
 
 
 def check_model(model):
-    """The network's parameters.  TypeError if it is no module, ValueError if nothing can be differentiated
-    through it."""
+    """The network's modules and its parameters.  TypeError if it is no module, ValueError if nothing can be
+    differentiated through it."""
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model must be a torch.nn.Module, not {type(model).__name__}; "
@@ -60,7 +60,7 @@ def check_model(model):
             "the network was made under inference_mode, so that nothing can be differentiated through it; "
             "make or load it outside"
         )
-    return parameters
+    return modules, parameters
 
 
 def check_input(x):
