@@ -6,7 +6,6 @@ import pytest
 from lectures import code_cells, prose, read, run, texts
 
 
-
 @pytest.fixture(scope="module")
 def notebook():
     return read("04")

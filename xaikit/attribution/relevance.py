@@ -17,7 +17,6 @@ from contextlib import nullcontext
 
 import torch
 
-from .. import hooks
 from . import operations
 from .call import explaining
 from .rules import AlphaBeta, Epsilon, Gamma, Pass, Rule

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from .. import data, features, plot, zoo
-from ..receptive import receptive_field
 from ..features.top import top_patches
+from ..receptive import receptive_field
 from ..widgets import Slider, Toggle
 from . import Demo
 from .canvas import Canvas, number
-from .lecture04_scenes import PHOTOS, scene, _photo_weights
+from .lecture04_scenes import PHOTOS, _photo_weights, scene
 
 RELU = {"gradient": "gradient", "deconvnet": "deconvnet", "guided backprop": "guided"}
 GREY = 0.5

@@ -8,8 +8,17 @@ import torch
 import torch.nn.functional as F
 
 from .. import plot
-from ..dynamics.spectral import FREQUENCIES, STEPS, coefficients, grid, learn, rank_correlation, relu_network, \
-    time_to_learn, waves
+from ..dynamics.spectral import (
+    FREQUENCIES,
+    STEPS,
+    coefficients,
+    grid,
+    learn,
+    rank_correlation,
+    relu_network,
+    time_to_learn,
+    waves,
+)
 from ..widgets import Slider, Toggle
 from . import Demo
 from .canvas import Canvas, Chart, number

@@ -16,7 +16,6 @@ from .checkpoint import Checkpoint, write
 from .many import Histories, build, train_stack, vectorises
 from .stack import groups
 
-
 _alone = threading.RLock()  # initial weights and dropout come from the process's random state, which threads share
 
 
