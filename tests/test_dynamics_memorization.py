@@ -220,7 +220,7 @@ def test_convolved_features_are_those_of_their_filters():
         assert interpolation.convolved(digits, interpolation.filters(8, side, kind, 0), 2).shape[1] == s[name][0].shape[1] == 256
         assert s[name][0].mean(0).abs().max() < 1e-6 * s[name][0].std() and s[name][1].shape == (450, 256)
     K = smallest.kernels("Gabor filters", 0, 20)[0]
-    maps = smallest.split(0)["Gabor filters"][0][:20]
+    maps = smallest.split(0)["Gabor filters"][0][:20].double()
     assert torch.allclose(K, maps @ maps.T) and not torch.allclose(K, smallest.kernels("random convolutions", 0, 20)[0])
 
 

@@ -181,7 +181,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         ("16,522 weights", sum(p.numel() for p in memorization.mlp(64, 96).parameters()) == 16522),
         ("8,970 weights", sum(p.numel() for p in memorization.mlp(64, 64).parameters()) == 8970),
         ("four and a half times the steps, as on our digits", 4.3 < ratio["MNIST", "random labels"] < 4.7),
-        ("take it a fifth longer", 1.15 < ratio["CIFAR-10", "shuffled pixels"] < 1.25),
+        ("take a CNN about a fifth longer", 1.15 < ratio["CIFAR-10", "shuffled pixels"] < 1.25),
         ("nearly two thirds of the test images are wrong", 0.6 < larger.test_error["CIFAR-10", "true labels"] < 0.67),
         ("some three and a half times as long, and beyond a quarter", 3.2 < slow[0.1] < 3.9 and max(abs(slow[q] - slow[0.25])
                                                                                                 for q in (0.5, 1.0)) < 0.5),
@@ -191,7 +191,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         ("of which 61 ever change", (torch.cat(memorization.small_digits(1347)[::2]).std(0) > 0).sum() == 61),
         ("still 1.7 to 3.1 times as long", (round(longer.min(), 1), round(longer.max(), 1)) == (1.7, 3.1) and len(longer) == 6),
         ("about half the errors of section 2's networks", (interpolants < 0.65 * plain).all() and interpolants.mean() > 0.35 * plain),
-        ("where the plain network above needs at most 300", own["none"].max() == 300),
+        ("where the plain network above is done within 450", own["none"].max() <= 450),
         ("between 2,000 and 6,000 steps", crop.max()[2000] < 1 == crop.min()[6000]),
         ("a tenth to three tenths above it", 0.09 < ratio_x.min() - 1 < ratio_x.max() - 1 < 0.31),
         ("sure of it but for one draw of randX", (noise.p > 0.01).sum() == 1 and noise.loc[noise.p > 0.01, "data"].item() == "randX"),

@@ -15,7 +15,7 @@
 # # 05 · Memorization: what do networks do with noise?
 #
 # Shuffle the labels of a training set, so that there is nothing left to learn, and train a network on it. It
-# reaches 100 % all the same. So why does it not do that with real data? This lecture follows two papers:
+# reaches 100 % all the same. So why does it not simply memorise real data as well? This lecture follows two papers:
 # the first shows that neither the network nor its regularisers forbid memorising, the second that
 # a network still does something else first.
 #
@@ -217,9 +217,9 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** Every network fits every set again, MLP or CNN. The *order* is no law. On MNIST labels without meaning cost
 # four and a half times the steps, as on our digits, but noise images now cost no more than true labels on real ones: in 784
-# dimensions they lie farther apart still. The CNN tells two things that an MLP cannot. Shuffled pixels take it a fifth longer than
-# true labels, since a convolution looks at neighbours and the permutation has parted them. And random labels take *fewer* steps
-# than true ones. Random labels can only be slower where there is something quick to learn in true ones; of 1,000
+# dimensions they lie farther apart still. Two things are new in the third panel (its axis is stretched). Shuffled pixels take a CNN about a fifth longer than
+# true labels, since a convolution looks at neighbours and the permutation has parted them. And random labels take no more steps
+# than true ones, rather fewer (the intervals touch). That is due to the data, not to the CNN: random labels can only be slower where there is something quick to learn in true ones; of 1,000
 # photographs such a network learns little (nearly two thirds of the test images are wrong), so that most of the true labels, too,
 # have to be learned by heart. The paper's networks see 50,000 images. There random pixels are fitted sooner than random
 # labels; in our CNN they are not.
@@ -264,7 +264,7 @@ pd.DataFrame(
 # Right, the test error at the end grows in step with the noise (dotted: the line from 0 to 0.9, the error of
 # guessing). The orange line is worth a second look. *On the way*, before it had fitted the noise, the same
 # network was far better: with half of the labels random it went through a moment when only about an eighth
-# of the test digits were wrong. Something was learned before the rest was memorised. Section 6 takes it up. (The best
+# of the test digits were wrong. Something was learned before the rest was memorised. Sections 6 and 10 take it up. (The best
 # moment is chosen *on the test set*, so the orange line is too good: at $p=1$ there is nothing to learn, and yet it lies
 # below the 0.9 of guessing.)
 #
@@ -319,17 +319,18 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** The upper table is ours, on 300 digits and a network of two layers of 64 units, the lower
-# one the paper's, on CIFAR-10. The pattern is the same: the best regulariser is worth two points, and the
-# network without any is already good. *Not needed* holds. (The crop even costs two points here: the digits are
+# one the paper's, on CIFAR-10. The pattern is the same: the best regulariser is worth two points here (dropout), three and a half
+# there (the crop), and the network without any is already good. *Not needed* holds. (The crop even costs two points here: the digits are
 # centred, in the test set too, and after 450 steps its network is not done.) *Not enough* holds for weight decay,
 # dropout and batch norm: with each of them the network fits random labels (nearly) to the end. The random crop
 # seems to be an exception. Nine places for each digit make 2,700 examples out of 300, and 8,970 weights have
-# not fitted them in 450 steps. Have they not *yet*, or can they not? One number of steps cannot say. So:
+# not fitted them in 450 steps. Have they not *yet*, or can they not? One number of steps cannot say.
 #
-# Early stopping is the last column: it wins next to nothing on true labels, here as in the paper. On noisy
+# Early stopping is the last column: it wins next to nothing on true labels, here as in the paper on CIFAR-10. On noisy
 # labels it is worth tens of points: the distance of the two lines of section 2.
 #
-# **The crop with more steps, from the longer run** (`xaikit run 05/budget --full` makes the table again).
+# **The crop with more steps, from the longer run** (`xaikit run 05/budget --full` makes the table again). Each point is a training of
+# its own; its step size falls to a tenth after four fifths of its steps.
 
 # %%
 budget = studies.table("05/budget")
@@ -349,7 +350,7 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** After 6,000 steps every label is fitted, crop and all. So *not enough* holds for augmentation too: with
-# it the last labels take somewhere between 2,000 and 6,000 steps, where the plain network above needs at most 300, but they
+# it the last labels take somewhere between 2,000 and 6,000 steps, where the plain network above is done within 450, but they
 # are fitted. The paper says the same of CIFAR-10 (appendix E,
 # table 4: 99.93 % on random labels with random crops). A regulariser that delays looks like one that forbids
 # if we stop early. Section 11 therefore looks at several numbers of steps.
@@ -440,7 +441,7 @@ grouped.assign(**{name: grouped[name].map(form.format) for name, form in forms.i
 # The overshoot grows with the ratio of a wide gap to a narrow one, and so do the weights; between the examples $C$ is often
 # thousands away from 0 … 9, so that hardly a test digit is right by luck. With knots just
 # behind the last example $C$ is all but the polygon through the points, the rounding error is smaller by
-# orders of magnitude, and a tenth of the test digits are right, which is guessing. Either way the network knows nothing: it
+# orders of magnitude, and a tenth of the test digits are right, which is guessing (with random labels no network could do better). Either way the network knows nothing: it
 # orders the digits along a random direction and looks its table up. Being able to represent something and finding it by gradient descent are two things.
 #
 # ### Exercise 5.2 — The 2n + d construction ★★☆ · 10 min · 3 points
@@ -473,7 +474,7 @@ show_source(interpolation.fit_any)
 # %% [markdown]
 # ## 5 · Of all solutions, the smallest
 #
-# Take the simplest model with more weights than examples: $f(x)=w\cdot x$ with $w,x\in\mathbb R^d$, and $n\le d$
+# Take the simplest model with more weights than examples: $f(x)=w\cdot x$ with $w,x\in\mathbb R^d$, and $n<d$
 # examples, the rows of $X\in\mathbb R^{n\times d}$. If they are independent, $Xw=y$ has infinitely many
 # solutions, and all have training error 0. Which one do we get? Not one that the *loss* prefers: it is 0, and
 # has the same curvature, at all of them.
@@ -568,10 +569,10 @@ sizes.groupby(["n", "features", "solution"]).agg(
 # too, and they are always wrong on new digits. They are also longer. Part of that is the number of labels
 # alone: who fits 480 or 950 is longer than who fits 30 or 500 of them. The control takes that part away, and the poisoned
 # solution is still 1.7 to 3.1 times as long. So the norm tells *these two* apart, in each representation. But compare
-# the rows of one size: random convolutions and Gabor filters have a norm more than thirty times that of the Gaussian kernel,
-# and the intervals of the three test errors overlap. Zhang found the same on MNIST (a norm of 220 without preprocessing, 390
-# after a Gabor wavelet transform, and half the test error; ours do not lower the error, and on images of 8 × 8 pixels
-# there is little that a filter of 5 × 5 could find and the kernel could not). Across representations the norm predicts
+# the rows of one size. At 500, random convolutions and Gabor filters have a norm more than thirty times that of the Gaussian kernel,
+# and the intervals of the three test errors overlap. At 30, Gabor filters have more than twice the norm of pixels, and half
+# the error. Zhang found the like on MNIST (a norm of 220 without preprocessing, 390
+# after a Gabor wavelet transform, and half the test error). Across representations the norm predicts
 # nothing. It cannot: features twice as large have a $w$ half as long.
 #
 # **At scale: from the longer run.** On MNIST's 60,000 images Zhang report a test error of 1.2 %, and 30 GB for $K$.
@@ -697,8 +698,8 @@ lecture05_examples.dispersions().rename(columns={"ratio": "D"}).round({"mean rat
 # is in the draw, not in the networks. Among the hundred fours, say, the label 7 may come up sixteen times;
 # that is a pattern, all the networks find it, and these sixteen get easier. The control shows it: with labels
 # that are drawn anew for each network nothing is shared, and $D$ is 1 within its interval (from drawing the
-# examples again). For randX drawn anew it is even a little below 1: the networks are not equally good, and
-# $\sum_ep_e(1-p_e)$ is then smaller than $E\hat p(1-\hat p)$. The $p$-value asks only whether $D$ is too large. Arpit's sets are larger, so chance patterns are weaker there.
+# examples again). For randX drawn anew it comes out a little below 1, which is chance: under $\chi^2$ two in a hundred fall that low.
+# (The interval draws only the examples again, not the networks, so it is too narrow.) The $p$-value asks only whether $D$ is too large. Arpit's sets are larger, so chance patterns are weaker there.
 #
 # Two more traps. Classes of different sizes make the larger one easier, for noise too: that is why they are
 # balanced here. And an early enough moment makes real data look binomial as well, because nothing is learned
@@ -760,7 +761,7 @@ pd.DataFrame(smooth).T.astype(float).round(3)
 # $$g^t_x=\Big\|\frac{\partial\mathcal L_t}{\partial x}\Big\|_1,\qquad \bar g_x=\frac1T\sum_{t=1}^Tg^t_x ,$$
 #
 # with $\|\cdot\|_1$ the sum of absolute values over the pixels; $\bar g_x$ is its mean over the training (here
-# over the moments that were kept).
+# over the thirteen moments that were kept, denser early on, with the untrained network the first).
 
 # %% [markdown]
 # ### Exercise 5.5 — Loss sensitivity of a whole batch ★★☆ · 8 min · 2 points
@@ -850,7 +851,7 @@ plot.describe(
 )
 
 # %% [markdown]
-# **What to see.** On real data a few hard examples carry the sensitivity; for most the loss is flat. On noise
+# **What to see.** On real data a few hard examples carry much of the sensitivity, and most lie below the mean. On noise
 # the examples are much more alike. From step 20 on the band of real data (least to
 # largest of five seeds) lies above the other two.
 #
@@ -900,7 +901,7 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** The diagonal is brightest in all three, as the paper says. Its other sentence, “more spread
 # out for real data”, needs care. The *mean* off the diagonal is about 0.12 of the diagonal for all three, and
-# must be near a ninth: $\sum_ip_i=1$, so that what the true class lacks the nine others have. What differs is the
+# is near a ninth: $\sum_ip_i=1$, so that what the true class lacks the nine others have. What differs is the
 # *pattern*. For real data the cells off the diagonal differ strongly (ones are confused with eights, threes
 # with nines and twos); for noise they are alike. These are the cross-category patterns of the paper.
 
@@ -912,8 +913,8 @@ pd.DataFrame(
 # real data. (Old wisdom says to restrict capacity where there is noise.)
 #
 # We train networks of 8 to 128 units in each of two hidden layers on 200 digits until all are right, for real
-# data, for sets of which half the inputs or half the labels are noise, and for pure noise. Validation is on
-# real digits. Then the width is 64 and the number of examples changes.
+# data, for sets of which half the inputs or half the labels are noise, and for pure noise (75 epochs at most; a whole width trains on until
+# all its networks are done). Validation is on real digits, after the last step. Then the width is 64 and the number of examples changes.
 
 # %%
 by_width, by_size = capacity.by_width(), capacity.by_size()
@@ -967,11 +968,11 @@ display(
 by_size.groupby(["kind", "n"])["epochs"].median().unstack("n").rename(columns="n = {}".format)
 
 # %% [markdown]
-# **What to see.** Left: all three rise with every doubling, real data by ever less; where half the set is noise, more is
-# gained, and later. The paper's explanation is that large networks fit the noise where it does not disturb. The table
+# **What to see.** Left: all three rise with every doubling; from 32 units to 128 real data gain least, and where half the set is
+# noise, more is gained. The paper's explanation is that large networks fit the noise where it does not disturb. The table
 # reads off the least width within 2 % of the best. For half randY the bands of five seeds overlap a lot, so
 # trust the order in it more than the widths; and the best may lie beyond 128 units. Right: less capacity costs everybody
-# time, noise more; points on the grey line were not fitted in time.
+# time, noise more; where a band touches the grey line some network was not fitted in time, and its mean is a lower bound.
 #
 # The last table changes the number of examples at 64 units. Four times as many need *fewer* epochs on real
 # data: new digits repeat what old ones said, and an epoch has four times as many steps. Random labels need more epochs
@@ -1076,15 +1077,16 @@ plot.bands(
 )
 plot.describe(
     fig,
-    "Left, critical sample ratio against radius: all rise to 1, randY and randX from about 0.3, real from "
+    "Left, critical sample ratio against radius: all rise to 1, randY from about 0.3, randX from 0.2, real from "
     "near 0 and far to the right of them. Right, against steps at r = 0.04: real falls from 0.86 to 0.12; randX and randY "
     "stay high and rise; half randY falls first and then rises to above 0.9.",
 )
 
 # %% [markdown]
 # **What to see.** Networks on noise are surrounded by class borders, networks on real digits are not. But the
-# finding lives in a window of radii: at the smallest radius only networks on noise have critical samples, fewer
-# than half, and from about $r=0.16$ on everything is critical, noise or not. A CSR without its radius says nothing.
+# finding lives in a window of radii: at the smallest radius networks on real digits have next to none, and even those on pure noise fewer
+# than half, and from about $r=0.16$ on everything is critical, noise or not. A CSR without its radius says nothing. (And what the search does
+# not find may be there all the same: every ratio here is a lower bound.)
 #
 # One sentence of the paper does not hold here: that the ratio grows from the start for all three. Our
 # untrained networks begin with borders everywhere (their outputs are small differences of random numbers);
@@ -1178,11 +1180,12 @@ budget.groupby(["by", "strength", "steps"], sort=False).memorised.mean().unstack
 # real digits. Go on, and it fits nearly all of them. It *delays*. So do the weak settings. The stronger attack of five steps
 # delays longer (after 1,000 steps little more than a third is fitted) and does no more: after 3,000 it is above nine tenths. What *lasts* up to 3,000
 # steps is the strong weight decay, which caps memorising at little more than a quarter and costs about two points, and in
-# part the strong input noise (at no cost) and the strong dropout (at more than four points).
+# part the strong input noise (which gains about two points on real digits, as adversarial training does) and the strong dropout (at more than four points).
 #
 # Why should decay last? At the end of training it still balances the loss: large weights, which random labels need,
-# cost more than these labels are worth. The others change what the network *sees*, and there is a network that fits the
-# noise all the same. In the paper dropout does best; here it does not. And “stops memorisation” is a statement
+# cost more than these labels are worth. Adversarial training and input noise change what the network *sees*, and a network
+# that fits the labels all the same may exist: the first comes near it, the second still rises. Dropout has all but stopped
+# too, but at a level that hinders little. In the paper dropout does best; here it does not. And “stops memorisation” is a statement
 # about a regulariser, its strength *and* a number of steps.
 
 # %% [markdown]

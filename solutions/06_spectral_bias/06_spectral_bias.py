@@ -166,9 +166,10 @@ pd.DataFrame(rows).T.round(2)
 # **What to see.** Three hidden layers have more kinks than one, and the same exponent, 2. The theorem is about
 # where a function may bend, not about how well it is trained. A smooth activation has no power law at all: tanh
 # leaves the figure before $k=20$. The shoulder and the steep fall up to $k\approx6$, which all three share, are the window: it
-# smears every frequency over so many neighbours. Probably it is still felt in the first row, where the exponent is
-# somewhat above 2. (Intervals in sections 1 to 5 are bootstrap intervals: the median, or where it
-# says so the mean, of networks drawn again and again with replacement from those that we have.)
+# smears every frequency over so many neighbours. It may still be felt in the first row, where the exponent is
+# somewhat above 2; three layers, in the same range, do not show it. (The shades in this figure are the middle half of the
+# networks. Intervals in sections 1 to 5 are bootstrap intervals: the median in sections 1 and 2, the mean in 3 to 5, of
+# networks drawn again and again with replacement from those that we have.)
 #
 # **Picture, two dimensions.** Left, a random network of two layers of 8 ReLUs on the square $[-1,1]^2$, its kinks
 # in white: those of the first layer run straight, those of the second bend where they cross them. In the
@@ -364,8 +365,9 @@ table.round(2)
 
 # %% [markdown]
 # **What to see.** The order is that of the frequencies, from the bottom up. Spearman's $\rho$ is the correlation
-# of the *ranks* of frequency and time to reach the level; 1 would be a perfect order. Censored frequencies
-# share the last rank (“never reached”: how many there are); ties say nothing about the order among themselves. With
+# of the *ranks* of frequency and time to reach the level; 1 would be a perfect order without ties. Censored frequencies
+# share the last rank (“never reached”: how many there are); ties say nothing about the order among themselves, and lower
+# the most that $\rho$ can be (of ten waves, three on the last rank: 0.99; seven: 0.81). With
 # growing amplitudes the highest wave is the largest part of the loss, a quarter of it, and the three highest are
 # nearly two thirds; yet they come last, and at step 600 only some two thirds of each are learned.
 #
@@ -401,10 +403,11 @@ table.round(2)
 # %% [markdown]
 # **What to see.** The same order over five times the range: the bright area grows from the bottom, and with equal amplitudes
 # every wave is at least half learned in the end. With growing amplitudes fewer are learned in the same number of steps,
-# although the highest waves are again most of the loss; those that never were share the last rank.
+# although the highest waves are again most of the loss; those that never were share the last rank. The $\rho$ of the last
+# row is no weaker order: with about seven of ten waves on the last rank it is the most there can be.
 #
-# **Try it.** Depth, width and the step. With one layer, almost nothing beyond the lowest frequencies is ever
-# learned.
+# **Try it.** Depth, width and the step. With one layer, almost nothing beyond the lowest frequencies is
+# learned in these 600 steps.
 
 # %% tags=["demo"]
 demos.get("06/order").show()
@@ -505,7 +508,7 @@ pd.DataFrame(
 # **What to see.** The high waves fade, and the more so the larger the change; the largest is about a
 # quarter of $\|\theta\|$. The low ones do not, and whether they even grow is open: the intervals of the lowest contain 1.
 # (A transfer above 1 is no mistake: a change of the weights can make a wave larger, too.) The mean ratio of the amplitudes
-# must lie above the transfer, as $|w|\ge\operatorname{Re}w$. The surprise is how far at $k=1$: about twice the wave seems to have
+# must lie above the transfer, as $|c_\delta/c|\ge\operatorname{Re}(c_\delta/c)$. The surprise is how far at $k=1$: about twice the wave seems to have
 # survived, since there it counts the noise. In
 # the paper's view, high frequencies need a finely tuned combination of parameters; they live in a small volume
 # of the space of all weights.
@@ -517,7 +520,7 @@ pd.DataFrame(
 # harm than noise of high frequency of the same amplitude, and the noise of high frequency does it later: there,
 # the validation error has a dip early in training.
 #
-# **Formula.** Two digits, 3 and 8, are told apart by regression: the target is $\tau_0(x)=-1$ for a 3 and $+1$ for
+# **Formula.** Two digits, 3 and 8, of $8\times8$ pixels with values from 0 to 4, are told apart by regression: the target is $\tau_0(x)=-1$ for a 3 and $+1$ for
 # an 8. To it we add $\beta$ times a **radial wave**,
 #
 # $$\tau(x)=\tau_0(x)+\beta\,\psi_k(x),\qquad\psi_k(x)=\sin(k\|x\|),$$
@@ -599,7 +602,7 @@ pd.DataFrame(rows).T.round(3)
 # $2^2$ is 2.) For $k=1$ and $k=10$ the curve first goes along
 # with that of no noise, since the network learns the digits before the wave, and it turns upwards only when the
 # wave is learned; the higher $k$, the later (for $k=10$ the training error, right, is still falling when we
-# stop). So “low frequencies hurt” and “high frequencies show a dip” are two sides of one thing: the validation
+# stop; so its dip is the shallower one, for its curve has not yet risen to its end). So “low frequencies hurt” and “high frequencies show a dip” are two sides of one thing: the validation
 # suffers at once from low frequencies, and whoever stops early loses much less to high ones; not nothing, as the
 # column “at its best” shows beside the row without noise.
 #
@@ -720,7 +723,7 @@ table.round(3)
 # One thing should surprise you. After the cone we expect that with 16 petals $k=16$ is learned best of all, and the
 # curve has a low point there. Why? The cone is $\sin2\pi16z$, high where the petals are out and low where they are
 # in. A wave with another phase is not a function of the radius, and our phases are random. So set the phase of
-# this one wave, and leave the nine others random:
+# this one wave, and leave the nine others random (four networks for each):
 
 # %%
 phased = {name: spectral.interval(share, np.mean) for name, share in manifolds.in_phase().items()}
@@ -732,9 +735,10 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# **What to see.** In step with the petals the wave is learned completely, a quarter of a period off by less than half:
-# same curve, same frequency in $z$. For the network, only the first is slow in $x$. It is not the number of
-# petals that makes a target easy, but a curve that winds in step with it.
+# **What to see.** In step with the petals the wave is learned completely; shifted by a quarter of a period, not even half of it is:
+# same curve, same frequency in $z$. For the network, only the first is slow in $x$. So the number of petals is not all. They
+# help a wave out of step too ($L=4$ and 10 above), perhaps because the curve is longer and the same wave slower along it;
+# most they help one that winds in step with them.
 #
 # **Experiment 5: classification.** The label is the sign of $\sin(2\pi kz+\varphi)$; networks of 32 ReLUs per layer
 # learn it with the squared error and with the cross-entropy (BCE).
@@ -762,7 +766,7 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** Five networks for each point, 120 steps. The two losses tell the same story. $k=16$, which the
-# networks hardly learn on the circle, gains with every petal, and $k=24$ gains too, less, and from $L=10$ to 16 no more. $k=8$, which is nearly learned on the circle, does not: from $L=4$ to
+# networks hardly learn on the circle, gains in the mean from each $L$ to the next, and $k=24$ gains too, less, and from $L=10$ to 16 no more. $k=8$, which is nearly learned on the circle, does not: from $L=4$ to
 # 10 it gets harder. “More petals are better” holds for what was too fast for the circle, and not for everything.
 
 # %% [markdown]
@@ -936,7 +940,8 @@ for kind in ("true", "shuffled"):
     end = cifar[(cifar.labels == kind) & (cifar.step == cifar.step.max())]
     mean, low, high = components.interval((end["low 4"] - end["high 4"]).to_numpy())
     shares.append(f"{kind}: {mean:+.2f} ({low:+.2f} … {high:+.2f})")
-print("CIFAR-10, the same:", "; ".join(shares))
+end = cifar[cifar.step == cifar.step.max()].assign(lead=lambda t: t["low 4"] - t["high 4"]).pivot(index="seed", columns="labels", values="lead")
+print("CIFAR-10, the same:", "; ".join(shares), "; true less shuffled: {:+.2f} ({:+.2f} … {:+.2f})".format(*components.interval((end.true - end.shuffled).to_numpy())))
 for name in ("low 2", "high 2"):
     share = learned.measured[name][:, :5].mean(1)
     first = learned.steps[(share >= 0.9 * share[-1]).int().argmax()]
@@ -945,15 +950,16 @@ for name in ("low 2", "high 2"):
 # %% [markdown]
 # **What to see.** With true labels more is learned from $x_l$; with shuffled labels both are right in about a fifth
 # of the digits, so near the chance of a tenth that a lead has no room: what is memorised hangs on both components together, and
-# “both alike” is not decided. On CIFAR-10, the paper's data, there is room. The lead becomes smaller, and no more than that:
-# “both alike” does not hold there. $x_l$ holds most of the contrast, so that a network
+# “both alike” is not decided. On CIFAR-10, the paper's data, there is room. The lead becomes smaller (last line of CIFAR-10, network by
+# network), and no more than that: “both alike” does not hold there. Probably $x_l$ holds most of the contrast, so that a network
 # can tell the images apart by it. And this is about *how much*, not about *when*: on digits $x_h$ is as near to its own end
 # after 20 or 30 steps as $x_l$ is. “Low first” would need a difference in time.
 #
 # **Ways to train.** Wang et al. discuss five: size of the batch, dropout, mix-up, batch norm, adversarial training. Equally many epochs each (plain: batches of 64), five networks, accuracy
 # on test images and on their components at $r=2$, as a difference to plain training, seed by seed. Mix-up trains on
 # $\lambda x+(1-\lambda)x'$ with labels mixed
-# alike; adversarial training on $x+\varepsilon\operatorname{sign}\nabla_x\text{loss}$ with $\varepsilon=0.1$.
+# alike; adversarial training on $x+\varepsilon\operatorname{sign}\nabla_x\text{loss}$ with $\varepsilon=0.1$, made anew at the beginning of each of the seven epochs
+# (in the first, clean images).
 
 # %%
 ways = components.compared()
@@ -978,12 +984,13 @@ pd.DataFrame(told).T
 # gains on $x_h$, as the authors say; dropout and adversarial training perhaps too, their intervals reach 0. **Batch norm does
 # not**: it has the best test accuracy and does *worst* on $x_h$, although its kernels are the roughest. Mind the measure: batch
 # norm remembers mean and variance of whole images, and on $x_h$ alone they are wrong, so that the accuracy falls for a reason
-# that has nothing to do with what was learned. The paper's measure has the same flaw. It is also why “batch norm gains least
-# where only the lowest frequencies are trained on” is not decided here on whole images, and is the other way round on $x_l$.
+# that has nothing to do with what was learned. The paper's measure has the same flaw. It also blurs “batch norm gains least
+# where only the lowest frequencies are trained on”: on whole images, where networks trained on $x_l$ have wrong means and variances, that is
+# not decided here; on $x_l$ itself, where they are right, it is the other way round (in part because at $r=3$ plain training leaves no room to gain).
 #
 # The kernels of adversarially trained networks are rougher here, not smoother as in the paper; and smoothing a trained
-# network's kernels, $w_{ij}\leftarrow w_{ij}+\rho\sum w_{i'j'}$ over the eight neighbours, costs accuracy with and without
-# attack (rows at the end). A kernel of $5\times5$ on $8\times8$ pixels sees whole strokes: to smooth it takes them away.
+# network's kernels, $w_{ij}\leftarrow w_{ij}+\rho\sum w_{i'j'}$ over the eight neighbours, each kernel brought back to its length, costs
+# accuracy under attack (a row of the last table). A kernel of $5\times5$ on $8\times8$ pixels sees whole strokes: to smooth it takes them away.
 
 # %% [markdown]
 # **One step of attack or several, from the longer run.** Adversarial training with one step, or with five smaller ones that are
@@ -999,7 +1006,7 @@ held.unstack(["attack", "epsilon"]).rename(
 
 # %% [markdown]
 # **What to see.** More steps find more. Adversarial training helps against both attacks, so that it is no mere hiding from the
-# single step; training against five steps in place of one adds nothing that five networks could show. At $\varepsilon=0.2$,
+# single step; training against five steps in place of one adds nothing that five networks could show; that the examples are made only once an epoch may be a reason. At $\varepsilon=0.2$,
 # twice what they were trained for, most is lost.
 
 # %% [markdown]
@@ -1191,7 +1198,7 @@ demos.get("06").show()
 # %% [markdown]
 # ## Paper against here
 #
-# What the sources claim, and what came out on our networks and data, computed in this moment.
+# What the sources claim, and what came out on our networks and data, computed in this moment, except where it says “from the longer run”.
 
 # %%
 paper = claims.table("06")

@@ -130,7 +130,7 @@ print(f"chain rule: largest difference {chain:.0e} bits; processing: least loss 
 
 # %% [markdown]
 # **Try it.** A bit $X$ goes through a channel that flips it with some probability, and what comes out, $Y$,
-# through another. Where is $I(X;Y)$ largest, and why at *both* ends? Make the second channel perfect, then
+# through another, to $Z$. Where is $I(X;Y)$ largest, and why at *both* ends? Make the second channel perfect, then
 # useless.
 
 # %% tags=["demo"]
@@ -163,8 +163,8 @@ for attempt in (
 # what a rotation of the pattern would not change. As every input occurs, nothing is estimated from a sample:
 # $p(x)=1/4096$ is the whole truth.
 #
-# **Formula.** $T$ is continuous, so its values are put into bins, 30 equal ones from −1 to 1 for each unit,
-# and $T$ becomes a row of bin numbers. The network is deterministic: given $x$, $T$ is known, so $H(T|X)=0$
+# **Formula.** $T$ is continuous, so its values are put into bins, 30 equal ones from −1 to 1 for each unit
+# (for layer 6, whose outputs are probabilities, from 0 to 1), and $T$ becomes a row of bin numbers. The network is deterministic: given $x$, $T$ is known, so $H(T|X)=0$
 # and
 #
 # $$I(X;T)=H(T),\qquad I(T;Y)=H(T)+H(Y)-H(T,Y).$$
@@ -290,7 +290,8 @@ table.assign(**{"fell after, of 20": down})
 # last value. “Until” is the time up to there, “after” the rest of training; the table has means over twenty networks with
 # 95 % intervals, in bits. Two moves to the left are to be told apart. The **loop** of layers 4 and 5, to the left at
 # step 42 and back, lies *within* the fit: at step 42 the units of a layer all vary together, so that their outputs lie
-# nearly on a line and share bins; then a second direction joins, and they part again (printed above). The **last stretch**,
+# nearly on a line and share bins; then they part again, in layer 4 as a second direction joins (printed above), in layer 5, where hardly
+# one does, along the line. The **last stretch**,
 # after the cross, is the compression: $I(X;T)$ of layers 4 and 5 falls, in layer 5 by well over a bit and in every network.
 # Layers 1 to 3 know nine tenths of the
 # label before the first step, so that “until” is no time and “after” is all of training: layer 3's fall is a dip up to
@@ -304,8 +305,8 @@ table.assign(**{"fell after, of 20": down})
 # **Claim** (Saxe et al. 2018). Compression is not what learning does, it is what **saturation** does: a tanh
 # whose input grows is pressed against ±1, into the outermost bins. A ReLU is not, and does not compress.
 #
-# The same networks with ReLU. Its outputs have no upper end, so one must be chosen: 100 bins from 0 to the
-# largest output that the layer has in *all* of training, the same for every moment.
+# The same networks with ReLU. Its outputs have no upper end, so one must be chosen: for each hidden layer 100 bins from 0 to the
+# largest output that it has in *all* of training, the same for every moment.
 
 # %%
 relu_steps, relu = plane.path("ReLU")
@@ -344,8 +345,9 @@ pd.DataFrame(rows).T.rename_axis(["", "bins", "change of I(X;T)"])
 # %% [markdown]
 # **What to see.** In the plane only the output, layer 6, turns left: it is a softmax, which saturates, so this is what Saxe's
 # explanation predicts. In the rows “fixed” and “after” ReLU layers do not compress in the mean, though about half of the
-# networks fall in layers 3 and 4. So far Saxe and his colleagues are right. But this ruler is biased too, **towards
-# gain**: outputs grow in training (in layer 5 the largest from 2 to 23), so that at the start they share a few of the
+# networks fall in layers 3 and 4. (Their $I(T;Y)$ is still rising at the end, so that “after” is no long time: a compression
+# after many more steps is not ruled out.) So far Saxe and his colleagues are right. But this ruler is biased too, **towards
+# gain**: outputs grow in training (in layer 5 the largest from 2 to 23), so that early on they share a few of the
 # 100 bins. The other rows are the same networks, measured in two ways that are **biased towards compression**:
 # * **bins per snapshot**: new bins at each moment, from the layer's smallest output of that moment to its
 #   largest. A single growing output widens all bins, and everything else falls together. With this ruler
@@ -353,7 +355,7 @@ pd.DataFrame(rows).T.rename_axis(["", "bins", "change of I(X;T)"])
 # * **last minus peak**: the largest of many noisy numbers is above the last by selection alone; this measure
 #   cannot be positive whatever the network does.
 #
-# **The number of bins.** Now the bins stay fixed and their number changes. Move the slider for tanh, from 3 to
+# **The number of bins.** Now the bins stay fixed and their number changes. Move the slider for tanh, from 2 to
 # 10,000, and watch the verdict of all twenty networks.
 
 # %% tags=["demo"]
@@ -383,7 +385,7 @@ pd.DataFrame(verdicts).T.rename_axis(["", "bins"])
 # **What to see.** Change of $I(X;T)$ from first to last moment. For tanh, layer 4 *gains* information with five
 # bins, *loses* some with thirty, and with a million nothing happens at all. No result is wrong: each is
 # the entropy of what it says. But the last line is the one that needs no choice: as long as a layer sends
-# different inputs to different places, $I(X;T)=H(X)=12$ bits, before, during and after training. On these
+# different inputs to different places, $I(X;T)=H(X)=12$ bits, before training and after it. On these
 # 4,096 inputs the tanh networks discard nothing. What a bin measures is how *crowded* the outputs are on the scale of
 # its width, and whether crowding matters depends on who reads the layer, with which noise. Only ReLU
 # really merges inputs, where all units of a layer, or of one below, are shut; whether more or less after training than before, twenty
@@ -397,7 +399,7 @@ pd.DataFrame(verdicts).T.rename_axis(["", "bins"])
 #
 # $h_i$ being the layer's output for input $i$; with $8\sigma^2$ in place of $2\sigma^2$ it is a lower bound. Here
 # σ stands where the width of a bin stood. On 512 of the inputs (so that 9 bits are the most there can be)
-# and eight networks:
+# and eight networks, the upper bound:
 
 # %%
 rows = {}
@@ -411,8 +413,8 @@ for activation in plane.ACTIVATIONS:
 pd.DataFrame(rows).T.rename_axis(["", "σ"])
 
 # %% [markdown]
-# **What to see.** With the kernel, too, the ruler decides: for tanh the fine one ($\sigma=0.01$) says that layers 4 and 5
-# compress, the coarse one ($\sigma=0.5$) that they gain; bins said the same of layer 4, while of layer 5 five bins say
+# **What to see.** With the kernel, too, the ruler decides: by the upper bound of the fine one ($\sigma=0.01$) tanh's layers 4 and 5
+# compress, by that of the coarse one ($\sigma=0.5$) they gain; bins said the same of layer 4, while of layer 5 five bins say
 # neither. For ReLU no σ shows a loss (with σ fixed while the outputs grow).
 #
 # **A test of the ruler.** The data-processing inequality must hold for the layers. Must it hold for their
@@ -560,15 +562,15 @@ show_source(bounds.log_likelihood)
 # $I(y;h)\ge H(y)+\mathbb E\log_2q(y\mid h)$, with $H(y)=\log_210\approx3.32$ bits for ten equally frequent digits.
 #
 # **The network** is a small ResNet with four hidden layers $h_1,\dots,h_4$ of 600, 300, 216 and 24 units that
-# no skip connection goes round (what went round a layer would not be in it). Each layer is projected on 64
-# principal components with *one* scale for all. A decoder of its own, one hidden layer of 96, is trained for
+# no skip connection goes round (what went round a layer would not be in it). Each layer is projected on its first 64
+# principal components ($h_4$ on all its 24), with *one* scale for all; what is computed from $h$ cannot tell more than $h$, so a bound it stays. A decoder of its own, one hidden layer of 96, is trained for
 # every layer at every moment, all at once, and judged on digits that neither the network nor the decoder has
 # seen: on training digits a decoder that learns by heart would not give a bound.
 #
 # **What the axis says.** $H(x)$ of digits is not known. What can be drawn is how many bits a decoder gains
 # over one that sees no $h$, $\mathbb E\log_2q(x\mid h)-\mathbb E\log_2q(x)$. The unknown constant is the same for all
 # layers and moments, so *differences* between points are differences of bounds; the height of the zero line is
-# not known: so a gain is not itself a bound of $I(x;h)$, it lies above the bound by what $q(x)$ lacks. And “decoder”
+# not known, so a gain is not itself a bound of $I(x;h)$, it lies above the bound by what $q(x)$ lacks. And “decoder”
 # belongs into every sentence about the picture. Without noise the layers of a network
 # are functions of $x$: the first ones hardly lose anything, and $I(y;h)$ would stay near $H(y)$ all through
 # training. What rises is what a small decoder *can read*.
@@ -603,8 +605,8 @@ plot.describe(
 # first weights, show the same?
 
 # %% [markdown]
-# **From the longer run** (`xaikit run 07/decoder-bounds --full`; five seeds each): the same for 1,000 steps, for
-# the classifier and for an **auto-encoder**, the same network with a head that has to return the picture from
+# **From the longer run** (`xaikit run 07/decoder-bounds --full`; five seeds each): the same for 1,000 steps, and with decoders trained for 300
+# steps in place of 200, so that heights can be compared within a figure, not between the two; for the classifier and for an **auto-encoder**, the same network with a head that has to return the picture from
 # $h_4$.
 
 # %%
@@ -671,7 +673,7 @@ pd.DataFrame(changes).T
 #
 # It is a convolutional network whose filters are masked, so that a pixel sees only what lies above it and to
 # its left. Ours has four masked convolutions and a softmax over the 17 levels; $h$ becomes four maps that are
-# added in every layer.
+# added, mixed by a convolution of 1 × 1, in each of the three after the first.
 
 # %%
 show_source(pixelcnn.Masked)
@@ -835,12 +837,13 @@ plot.describe(
 
 # %% [markdown]
 # **What to see.** At layer 1 every pixel is needed about equally; with depth the sky goes first, and house and trees
-# keep more than the rest, in the mean. Not they alone: at layer 5 the mountain beside the tree (first row) and the
-# edges of the clouds over the house (third row) are as bright, though the label does not depend on them. The trained
+# keep more than the rest, in the mean. Not they alone: at layer 5 the mountain beside the tree (first row) is as bright as the tree, and the
+# edges of the clouds over the house (third row), nearly as bright as the house at layer 4, still stand out from the sky, though the label
+# does not depend on them. The trained
 # network's contrast grows with every layer. Two controls say what part of it is
 # learned. Another scene's mask gives some contrast too, because houses and trees stand in the same region of every
 # scene; the trained network's own masks give more than twice as much at layer 5. And an untrained network of the
-# same build keeps a little more of textured regions and less of the border. The shades are 95 % intervals over
+# same build has some contrast too, at every depth, from the build alone. The shades are 95 % intervals over
 # twelve scenes: they speak of more scenes for *this* network, not of other networks. Grass is kept longer than the
 # sky, though the label does not depend on it: a network must look at the grass to know that nothing stands there.
 #
@@ -858,8 +861,9 @@ pd.DataFrame(
 ).style.set_uuid("others")
 
 # %% [markdown]
-# **What to see.** The networks hardly differ: at layer 5 their means lie within a few hundredths of each other. What the
-# figure shows of one network is so for this build and this training, whatever the seed.
+# **What to see.** The five hardly differ: at layer 5 their means lie within a few hundredths of each other. The network of
+# the figure lies above all five there. The sign, the growth with depth and the order of the controls at layer 5 are the same for every seed;
+# the second decimal is not.
 #
 # **Why not gradients?** They are in units of the layer. Multiply weights and biases of layer 2 by 10 and divide the
 # weights of layer 3 by 10: with a ReLU in between the network computes what it did. The slopes of layer 2's outputs
@@ -879,7 +883,8 @@ pd.DataFrame(
 # is called optimal is so for independent Gaussian noise, and the iteration neglects how the slopes themselves
 # change with σ (on a small network a direct search finds hardly more entropy).
 #
-# **Try it.** Scene, depth, and a factor on the noise: at × 1 the feature moves by a tenth of its variance.
+# **Try it.** Scene, depth, and a factor on the noise: at × 1 the feature moves by about a tenth of its variance (σ was fitted on
+# one draw of the noise, the number shown is the mean of others).
 
 # %% tags=["demo"]
 demos.get("07/discarded").show()
@@ -900,7 +905,7 @@ demos.get("07/discarded").show()
 # H+TC=C_l=-\mathbb E\log_2\prod_dp(\sigma_l^d).$$
 #
 # The input decides the gates, so $H(\Sigma|X)=0$ and $I(X;\Sigma)=H(\Sigma)$. What they tell of the label is
-# $I(X;\Sigma;Y)=I(\Sigma;Y)$.
+# $I(\Sigma;Y)$; the paper writes it $I(X;\Sigma;Y)$, which is the same where $X$ decides both.
 
 # %% [markdown]
 # ### Exercise 7.6 — the entropy of gates ★★☆ · 7 min · 2 points
@@ -977,7 +982,7 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** The entropy of the gates changes by less than half a bit in every layer: it falls a little in
 # the lower ones and rises a little in layer 5. Training hardly makes these networks more complex in this
-# sense. Its total correlation rises most in layer 5, more than twofold: there the gates come to act together. And
+# sense. The gates' total correlation rises most in layer 5, more than twofold: there the gates come to act together. And
 # training changes *which* inputs share a pattern: $I(\Sigma;Y)$ rises, in layer 2 from 0.10 to 0.49, in layers 3 to 5
 # from next to nothing to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42, so that in layer 5 most of what was to be learned can be read off the gates alone.
 #
@@ -1030,7 +1035,7 @@ plot.describe(
     "The gap between test and training loss against the training loss, a curve for each strength. All rise "
     "as the training "
     "loss falls; the penalised curves end earlier, at a larger training loss and a smaller gap, and at "
-    "equal training loss "
+    "training losses below about 1.3 "
     "lie above the unpenalised one.",
 )
 
@@ -1040,7 +1045,7 @@ plot.describe(
 # a control that they do not show: each network at the moment at which it had learned *equally much*. There the
 # penalised networks' gap is not smaller, it is larger. So what the penalty does here is like
 # stopping early: the network fits the spoiled labels less in the same number of steps. Stopping does it better: the
-# unpenalised networks pass a test loss of 1.40 on their way (column “lowest test loss”), the penalised ones never get
+# unpenalised networks pass a test loss of 1.40 on their way (column “lowest test loss”), the penalised ones, in the mean, never get
 # as low. The test error at the end is the same with and without the penalty. With a strength of 0.01 hardly a
 # gate of layer 1 still switches: that layer is nearly linear.
 
@@ -1048,7 +1053,7 @@ plot.describe(
 # ## The live demo
 #
 # The whole plane in motion: each path is a layer of one network, its number beside it; the small dots are the same
-# layer in all twenty networks, the frames their means. Press play, or set the epoch; take another network; switch to
+# layer in all twenty networks, at the step named above the table, the frames their means. Press play, or set the epoch; take another network; switch to
 # ReLU; then change the number of bins and decide what you would have published.
 
 # %% tags=["demo"]
@@ -1057,7 +1062,8 @@ demos.get("07").show()
 # %% [markdown]
 # ## Paper against here
 #
-# What the sources claim, and what came out on our networks and data, computed in this moment.
+# What the sources claim, and what came out on our networks and data, computed in this moment, except the rows that rest on a longer
+# run's table.
 
 # %%
 paper = claims.table("07")
@@ -1078,8 +1084,8 @@ claims.styled(paper.drop(columns="lecture"))
 # **To take along.**
 # * $I(X;T)$ of a deterministic network is a property of the network *and* of a ruler: bins, noise or a decoder.
 #   Say which, keep it fixed while something else changes, and show what another would have said.
-# * tanh networks crowd their outputs near ±1 late in training; called compression, it is real on the scale of a
-#   bin. ReLU networks here did not do it, and learned the task as well.
+# * tanh networks crowd their outputs late in training (Saxe and colleagues: near ±1); called compression, it is real on the scale of a
+#   bin. ReLU networks here did not do it on fixed bins, and learned the task too.
 # * Rulers and selection make findings: “last minus peak” and bins per snapshot find compression wherever one looks,
 #   and fixed bins find a gain where outputs grow.
 # * Before a penalty is credited with a smaller gap, compare networks that have learned equally much.

@@ -68,7 +68,7 @@ def styled(rows):
     """Such a table as HTML for a notebook, the last column in words and colour."""
     from .. import plot
 
-    words = {True: "✓ holds", False: "✗ does not", None: "– not tested here"}
+    words = {True: "✓ holds", False: "✗ does not", None: "– not decided here"}
     colours = {"✓": plot.AGAINST, "✗": plot.FOR, "–": plot.MUTED}
     shown = rows.assign(holds=[words[holds] for holds in rows["holds"]])
     look = {"text-align": "left", "vertical-align": "top", "white-space": "normal", "max-width": "22em"}

@@ -8,7 +8,7 @@ _MA = "Ma et al. 2019"
 
 
 def longer(measure):
-    """The same row, "not tested here" where the table of the longer run is missing."""
+    """The same row, "not decided here" where the table of the longer run is missing."""
     @functools.wraps(measure)
     def wrapper():
         try:

@@ -106,7 +106,7 @@ def verdict(activation, bins):
         word = "compresses" if down >= most else "grows" if up >= most else "neither"
         board.text(610, 96 + 34 * k, f"layer {k + 1}", 12, plot.COLORS[k], bold=True)
         board.text(680, 96 + 34 * k, f"{change:+.2f} bits: {word}".replace("-", "−"), 12)
-    board.text(610, 290, f"{plane.SEEDS} networks; a word where three of four agree", 10.5, plot.MUTED)
+    board.text(610, 290, f"{plane.SEEDS} networks; a word where 3 of 4 change by 0.05 bits", 10.5, plot.MUTED)
     return board.jpeg()
 
 
@@ -133,7 +133,7 @@ class Plane:
     """The information plane of twenty networks of one activation, moving on through the moments of their training.
 
     ``step(n)`` moves on by n moments, and from the last to the first; ``picture()`` draws ``network`` (1 … 20) at this
-    moment and every layer's path so far, and the layers of all networks, with their means as frames, at every 24th moment.
+    moment and every layer's path so far, and the layers of all networks, with their means as frames, at every 24th moment and the last.
     """
 
     def __init__(self, activation="tanh", bins=30, epoch=0, network=1):
@@ -145,8 +145,9 @@ class Plane:
 
     def picture(self):
         """JPEG bytes, 900 × 430 page pixels."""
-        # all twenty take as long as the rest of five pictures: they follow at every third point of the path
-        cloud = _cloud(self.activation, self.bins, self.moment - self.moment % (3 * APART))
+        # all twenty take as long as the rest of five pictures: they follow at every third point of the path, and at the end
+        at = self.moment - (0 if self.moment == len(self.run.steps) - 1 else self.moment % (3 * APART))
+        cloud = _cloud(self.activation, self.bins, at)
         own, mean = _own(self.activation, self.bins, self.moment, self.network - 1), cloud.mean(1)
         past = _path(self.activation, self.bins, self.network - 1)[:, :-(-self.moment // APART)]
         path = np.concatenate([past, own[:, None]], 1)  # (2, T, 6)
@@ -166,6 +167,7 @@ class Plane:
                 board.text(left, row, f"{value:5.2f}", 12)
         board.text(690, 44, f"network {self.network}", 11, bold=True)
         step = self.run.steps[self.moment]
+        board.text(790, 58, f"at step {self.run.steps[at]}", 10, plot.MUTED)
         board.text(625, 320, f"{self.activation}, {self.bins} bins", 12, bold=True)
         board.text(625, 342, f"epoch {step * plane.BATCH / plane.TRAINED:.1f}, step {step}", 12)
         return plot.jpeg(board.image, quality=72, subsampling=2)
@@ -187,11 +189,11 @@ def _furniture():
     """What does not move."""
     board = Canvas(900, 430)
     Chart(board, *_AXES)
-    board.text(790, 44, f"mean of {plane.SEEDS}", 11, bold=True)
+    board.text(790, 40, f"mean of {plane.SEEDS}", 11, bold=True)
     for left in (690, 790):
-        board.text(left, 66, "I(X;T)", 10, plot.MUTED)
-        board.text(left + 45, 66, "I(T;Y)", 10, plot.MUTED)
-    board.text(625, 374, f"small dots: all {plane.SEEDS} networks, every {3 * APART}th moment; frames: means", 10.5, plot.MUTED)
+        board.text(left, 74, "I(X;T)", 10, plot.MUTED)
+        board.text(left + 45, 74, "I(T;Y)", 10, plot.MUTED)
+    board.text(625, 374, f"small dots: all {plane.SEEDS} networks; frames: means", 10.5, plot.MUTED)
     board.text(625, 390, "input and label have 12 bits and 1 bit", 10.5, plot.MUTED)
     return board
 

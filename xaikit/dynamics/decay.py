@@ -29,7 +29,7 @@ def window(points, beta=WINDOW):
 
 
 def spectrum(values):
-    """|F(k)|, k = 0 … N/2, of functions (…, N) on [0, 1), seen through the window: what is periodic need not be.
+    """|F(k)|, k = 0 … N/2, of functions (…, N) on [0, 1), seen through the window, so that they need not be periodic.
 
     Without it the jump from the last value back to the first would add a decay of its own, 1/k.
     """

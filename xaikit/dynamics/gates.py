@@ -66,12 +66,12 @@ def entropies(gates, y=None):
 
 
 def complexity(z, flip=0.1):
-    """The penalty −E log q(σ) of one layer's pre-activations z (B, D), in nats, with gradients: an upper
-    bound of H(Σ).
+    """The penalty −E log q(σ) of one layer's pre-activations z (B, D), in nats, with gradients: of hard gates an upper
+    bound of H(Σ), with the soft ones used here a stand-in for it.
 
     q is a kernel density over the batch: q(σ_i) = mean over j ≠ i of (1 − a)^(D − d_ij) a^(d_ij), a =
     ``flip``, with d_ij the number of gates in which i and j differ (relaxed: an open gate is sigmoid(z)). 
-    Cross-entropy is never below entropy.
+    Of hard gates it is a cross-entropy, never below the entropy.
     """
     if z.dim() != 2 or len(z) < 2:
         raise ValueError(f"pre-activations are (B, D) with two rows or more, these {tuple(z.shape)}")
