@@ -160,7 +160,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         ("to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42",
          (0.5 < told[1, 2:]).all() and (told[1, 2:] < 0.75).all() and told[:, 0].round(2).tolist() == [0.33, 0.42]),
         ("in layer 2 from 0.10 to 0.49", told[:, 1].round(2).tolist() == [0.1, 0.49]),
-        ("Its total correlation rises most in layer 5, more than twofold",
+        ("total correlation rises most in layer 5, more than twofold",
          together[1, 4] > 2 * together[0, 4] and (together[1] - together[0]).argmax() == 4),
         ("their outputs lie nearly on a line", np.mean([v.sum() ** 2 / (v**2).sum() for v in vary]) < 1.1),
         ("(46 and not 90 for $h_1$)", abs(drawn.pixelcnn_bits - 46) < 0.6 > abs(drawn.x_bits - 90)),
