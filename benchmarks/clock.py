@@ -17,8 +17,9 @@ def in_turn(functions, rounds=7, turn=0.02):
     """{key: seconds of processor time} of functions without arguments: each one's best round.
 
     All take turns, so that whatever else the machine does hits all alike, and each round begins with another one: the first
-    finds cold caches.  What the machine does can only add to a time, so the best round is the nearest to the truth.  ``turn``: seconds that a turn lasts at least (short functions run several times).
-    Each function has run once before it is timed; what it raises then is raised here.
+    finds cold caches.  What the machine does can only add to a time, so the best round is the nearest to the truth.
+    ``turn``: seconds that a turn lasts at least (short functions run several times).  Each function has run once before it
+    is timed; what it raises then is raised here.
     """
     for function in functions.values():
         function()

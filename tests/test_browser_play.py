@@ -61,7 +61,8 @@ def test_a_demo_plays_at_ten_pictures_a_second_and_stops(page, served, tmp_path,
     page.wait_for_timeout(300)
     stopped = image.screenshot()
     assert page.evaluate(COUNT, 1500) == 0 and image.screenshot() == stopped, "paused, nothing moves"
-    assert kernel < (50 if name == "01/playground" else 90) and everything < 150, told  # twenty and ten a second are promised
+    crowded = os.getloadavg()[0] > os.cpu_count()  # then every picture costs more; ten a second are promised, the playground's twenty
+    assert kernel < (90 if crowded and name != "01/playground" else 50) and everything < 150, told
     assert max(spells) >= 20 or os.getloadavg()[0] > os.cpu_count(), told
     press("step")
     page.wait_for_timeout(1000)

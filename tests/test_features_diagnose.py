@@ -43,6 +43,9 @@ def test_a_wave_beyond_nyquist_is_aliased_and_one_below_is_not(cycles, stride, e
         assert (share < 0.6).all()  # at the limit the window spreads it to both sides
     else:
         assert torch.allclose(share, torch.tensor(float(expected)), atol=0.02)
+    every = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False))
+    nn.init.ones_(every[0].weight)
+    assert torch.allclose(features.aliasing(every, "0", x.contiguous(), stride), share), "read at another stride than its own"
 
 
 def test_dense_maps_say_what_they_cannot():

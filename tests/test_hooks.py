@@ -94,6 +94,15 @@ def test_edit_replaces_an_output():
     torch.testing.assert_close(y, model[2].bias.expand(4, 2))
 
 
+def test_the_last_of_a_type_is_the_last_by_name():
+    shared = nn.Conv2d(3, 3, 1)
+    nets = [nn.Sequential(shared, nn.Sequential(nn.ReLU(), nn.Conv2d(3, 3, 1)), shared), nn.Sequential(nn.Sequential(shared), nn.ReLU(), shared),
+            nn.Sequential(nn.Linear(3, 3)), shared]
+    for net in nets:
+        names = [name for name, m in net.named_modules() if isinstance(m, nn.Conv2d)]
+        assert hooks.last(net, nn.Conv2d) == (names[-1] if names else None)
+
+
 def test_a_wrong_name_suggests_the_nearest():
     model = nn.ModuleDict({"features": nn.Sequential(nn.Linear(1, 1))})
     with pytest.raises(ValueError, match="Did you mean 'features.0'"):

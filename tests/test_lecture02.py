@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lectures import prose, read
 from PIL import Image
 
-from xaikit import claims, demos, exercises, features
+from xaikit import claims, data, demos, exercises, features
 from xaikit.demos import lecture02
 
 
@@ -48,6 +48,20 @@ def test_the_notebook_says_so_too():
     text = prose(read("02"))
     for words in ("*exactly* the same blob", "No first-layer\n", "differ by less than the seeds do", "every layer covers its way at much the same pace"):
         assert words.replace("\n", "") in text.replace("\n", " ").replace("  ", " ") or words in text, words
+
+
+def test_the_aliasing_that_the_text_tells():
+    study = features.study
+    seeds = study.architectures()
+    for layer, least, most in ((1, 1.8, 2.9), (2, 1.0, 2.9)):
+        by = seeds.pivot(index="seed", columns="first layer", values=f"aliased, layer {layer}")
+        ratio = by["11 × 11, stride 4"] / by["7 × 7, stride 2"]
+        assert least < ratio.min() and ratio.max() < most
+    assert "in layer 1 about twice as much" in " ".join(prose(read("02")).split())
+    photographs = torch.cat([data.photo(n, 160).mean(1, keepdim=True) for n in study.SEEN])
+    read_at_4 = [float(features.aliasing(study.trained("7 × 7, stride 2", s), "conv1", photographs, stride=4).mean()) for s in study.SEEDS]
+    own = seeds[seeds["first layer"] == "11 × 11, stride 4"]["aliased, layer 1"]
+    assert min(read_at_4) > 1.7 * own.max() and max(read_at_4) < 2.5 * own.min()
 
 
 def picture(name, **values):

@@ -54,6 +54,10 @@ def test_the_longer_runs_are_whole_and_a_small_one_is_made_alike(tmp_path, monke
         assert np.median(spectral.rank_correlation(run.k, times)) >= 0.9
         assert np.isinf(times).any() == (target == "growing") and np.isinf(times).mean() < 0.5
         assert (run.signed <= run.share + 2e-3).all()
+    # the table's last row: no network has a pair out of order, so that its correlation is the most that ties allow
+    for one in spectral.time_to_learn(run.share, run.steps, 0.8):
+        known = one[np.isfinite(one)]
+        assert (np.diff(known) >= 0).all() and np.isfinite(one)[:len(known)].all()
     with pytest.raises(ValueError, match="growing"):
         lecture06_runs.larger_runs("falling")
     steps = lecture06_runs.LARGE["steps"]

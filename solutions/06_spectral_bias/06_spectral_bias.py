@@ -953,8 +953,8 @@ for name in ("low 2", "high 2"):
 # %% [markdown]
 # **What to see.** With true labels more is learned from $x_l$; with shuffled labels both are right in about a fifth
 # of the digits, so near the chance of a tenth that a lead has no room: what is memorised hangs on both components together, and
-# “both alike” is not decided. On CIFAR-10, the paper's data, there is room. The lead becomes smaller (last line of CIFAR-10, network by
-# network), and no more than that: “both alike” does not hold there. Probably $x_l$ holds most of the contrast, so that a network
+# “both alike” is not decided. On CIFAR-10, the paper's data, there is room. The lead becomes smaller (network by network, at the
+# end of the second line), and no more than that: “both alike” does not hold there. Probably $x_l$ holds most of the contrast, so that a network
 # can tell the images apart by it. And this is about *how much*, not about *when*: on digits $x_h$ is as near to its own end
 # after 20 or 30 steps as $x_l$ is. “Low first” would need a difference in time.
 #

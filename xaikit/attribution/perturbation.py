@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -73,17 +74,26 @@ def _drops(score, images, rows, corners, window, value, cuts):
     return (scores[0] - scores[1:]).T
 
 
+class _Step(NamedTuple):
+    """The way to one cut.  ``whole`` (n, K, …): the unhidden images' layer; ``boxes``: what ``crops`` gives for nothing
+    hidden, that is a window which the last cut's middle unit sees, and for each corner."""
+
+    layer: str
+    whole: torch.Tensor
+    boxes: list
+
+
 def _steps(model, images, corners, window, cuts):
-    """For each cut its layer's name, the unhidden images' layer (n, K, …) and the ``crops`` that lead to it: the first
-    those of a window in the middle, for nothing hidden."""
+    """The :class:`_Step` to each cut, from the image or the cut before."""
     with hooks.record(model, *(cut.layer for cut in cuts), stop=True) as acts:
         model(images.clone())
-    middle = tuple((side - w) // 2 for side, w in zip(images.shape[2:], window, strict=True))
-    field, sides = image_field(len(window)), images.shape[2:]
+    field, sides, last = image_field(len(window)), images.shape[2:], cuts[-1]
+    middle = tuple(min(max(0, last.field.start[k] + acts[last.layer].shape[2 + k] // 2 * last.field.stride[k]), side - window[k])
+                   for k, side in enumerate(sides))
     for cut in cuts:
-        layer = acts[cut.layer]
-        yield cut.layer, layer, crops(field, cut.field, [middle, *corners], window, sides, layer.shape[2:])
-        field, sides = cut.field, layer.shape[2:]
+        places = acts[cut.layer].shape[2:]
+        yield _Step(cut.layer, acts[cut.layer], crops(field, cut.field, [middle, *corners], window, sides, places))
+        field, sides = cut.field, places
 
 
 @contextlib.contextmanager
@@ -91,30 +101,30 @@ def _cropped(score, points, places, rows, steps):
     """What to send in for ``points`` (M, C, …) while the block runs: crops around what is hidden.
 
     What they give of each layer takes its place in that of the unhidden images, of which the next crop is taken.
+    ``places``, ``rows``: of each point, which of the step's boxes, and which image.
     """
 
-    def paste(step):
-        layer, boxes = steps[step][1:]
-
+    def paste(step, following):
         def put(part):
             out = []
             for piece, row, place in zip(part, rows, places, strict=True):
-                _, units, inside = boxes[place]
-                before, now = layer[(row, ..., *units)], piece[(..., *inside)]
+                _, units, inside = step.boxes[place]
+                before, now = step.whole[(row, ..., *units)], piece[(..., *inside)]
                 # nothing hidden, nothing changed: but a network may compute with the image's size
                 if place == 0 and not torch.allclose(before, now, rtol=1e-3, atol=1e-4 * before.abs().max().item()):
                     raise _Inexact
-                follow = steps[step + 1][2][place][0] if step + 1 < len(steps) else [slice(0, n) for n in layer.shape[2:]]
-                new = layer[(row, ..., *follow)].clone()
-                to, of = overlap(follow, units, inside)
+                crop = following.boxes[place][0] if following else [slice(0, n) for n in step.whole.shape[2:]]
+                new = step.whole[(row, ..., *crop)].clone()
+                to, of = overlap(crop, units, inside)
                 new[(..., *to)] = piece[(..., *of)]
                 out.append(new)
             return torch.stack(out)
 
         return put
 
-    with hooks.edit(score.model, {step[0]: paste(k) for k, step in enumerate(steps)}):
-        yield torch.stack([point[(..., *steps[0][2][place][0])] for point, place in zip(points, places, strict=True)])
+    pastes = {step.layer: paste(step, following) for step, following in zip(steps, [*steps[1:], None], strict=True)}
+    with hooks.edit(score.model, pastes):
+        yield torch.stack([point[(..., *steps[0].boxes[place][0])] for point, place in zip(points, places, strict=True)])
 
 
 class _Inexact(Exception):

@@ -58,16 +58,16 @@ def price(lam, p, last, picture):
     return board.jpeg()
 
 
-def _use(board, z, f):
+def _use(board, x, f):
     """The sixteen filters, and how much of the code each carries."""
     board.text(20, 262, "the filters f, and Σ |x_k| below each", 11.5, bold=True, anchor="ls")
-    share = z.abs().sum((1, 2))
+    share = x.abs().sum((1, 2))
     share = share / share.sum().clamp_min(1e-9)
     for k in range(len(f)):
-        x, y = 20 + (k % 8) * 46, 274 + (k // 8) * 92
-        board.picture(_grey(f[k, 0], plot.limit_of(f[k])), x, y, 40, 40)
-        board.rectangle(x, y + 44, 40 * min(1.0, 4 * float(share[k])), 8, plot.COLORS[0])
-        board.text(x, y + 56, f"{float(share[k]):.0%}", 9.5, plot.MUTED)
+        left, top = 20 + (k % 8) * 46, 274 + (k // 8) * 92
+        board.picture(_grey(f[k, 0], plot.limit_of(f[k])), left, top, 40, 40)
+        board.rectangle(left, top + 44, 40 * min(1.0, 4 * float(share[k])), 8, plot.COLORS[0])
+        board.text(left, top + 56, f"{float(share[k]):.0%}", 9.5, plot.MUTED)
 
 
 def settling(step, start, item):
