@@ -13,11 +13,13 @@ def cpu_time(function, times=1):
     return (time.process_time() - start) / times
 
 
-def in_turn(functions, rounds=7, turn=0.02):
+def in_turn(functions, rounds=7, turn=0.02, long=2.0):
     """{key: seconds of processor time} of functions without arguments: each one's best round.
 
     All take turns, so that whatever else the machine does hits all alike, and each round begins with another one: the first
-    finds cold caches.  What the machine does can only add to a time, so the best round is the nearest to the truth.
+    finds cold caches.  What the machine does can only add to a time, so the best round is the nearest to the truth.  After
+    ``rounds`` of them, those that take less than ``long`` seconds have as many again: in their short turns they hit a calm
+    moment less often.
     ``turn``: seconds that a turn lasts at least (short functions run several times).  Each function has run once before it
     is timed; what it raises then is raised here.
     """
@@ -28,10 +30,10 @@ def in_turn(functions, rounds=7, turn=0.02):
     enabled = gc.isenabled()
     gc.disable()
     try:
-        keys = list(functions)
-        for k in range(rounds):
+        for k in range(2 * rounds):
             gc.collect()
-            first = k * len(keys) // rounds
+            keys = [key for key in functions if k < rounds or best[key] < long]
+            first = k % rounds * len(keys) // rounds
             for key in keys[first:] + keys[:first]:
                 best[key] = min(best[key], cpu_time(functions[key], calls[key]))
     finally:

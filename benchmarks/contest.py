@@ -14,7 +14,7 @@ from xaikit import attribution
 
 from . import clock
 
-STEPS, SAMPLES = 16, 8
+STEPS, SAMPLES = 50, 8  # 50 steps are captum's default
 
 
 def networks():

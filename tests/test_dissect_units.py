@@ -127,7 +127,7 @@ def test_units_are_the_definition(net, scenes, q):
     table = dissect.units(net, LAYER, scenes, quantile=q, batch_size=7)
     for (unit, concept), (iou, threshold) in slow(net, LAYER, scenes, q).items():
         row = table[(table.unit == unit) & (table.concept == concept)].iloc[0]
-        assert row.threshold == pytest.approx(threshold, abs=1e-6)
+        assert row.threshold == pytest.approx(threshold, rel=1e-5, abs=1e-6)  # another order in memory rounds otherwise
         assert row.iou == pytest.approx(iou, abs=1e-4) or not row.occurs
     assert list(table.columns) == ["unit", "concept", "iou", "threshold", "quantile", "control", "iqr", "inside",
                                    "area", "occurs"]

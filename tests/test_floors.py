@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "xaikit"
-FLOORS = {"errors": 0, "source": 2, "kinds": 0, "hooks": 1, "receptive": 1.5, "train": 1, "plot": 1, "data": 2, "attribution": 2, "widgets": 2,
+FLOORS = {"errors": 0, "source": 2, "kinds": 0, "hooks": 1, "layout": 1.5, "receptive": 1.5, "train": 1, "plot": 1, "data": 2, "attribution": 2, "widgets": 2,
           "features": 2.5, "dissect": 2.5, "generate": 2.5, "dynamics": 2.5,
           "evaluate": 3, "zoo": 3.5, "methods_map": 3, "demos": 4, "exercises": 4, "claims": 4, "studies": 3.7, "classroom": 5, "cli": 6,
           "__main__": 7}

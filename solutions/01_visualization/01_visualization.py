@@ -420,7 +420,7 @@ rows = {}
 for layer in ("features.0", "features.3", "features.6", "head"):
     best = (features.top_images if layer == "head" else features.top_patches)(cnn, layer, range(10 if layer == "head" else 32), train, k=1)
     n, lengths = len(best.units), best.patches[:, 0].flatten(1).norm(dim=1)
-    found = features.maximize(cnn, features.neuron(layer, torch.arange(n)), (1, 28, 28), n=n, steps=48, norm=lengths)
+    found = features.maximize(cnn, features.neuron(layer, torch.arange(n)), (1, 28, 28), n=n, steps=32, norm=lengths)
     real = best.activations[:, 0]
     rows[layer] = {"units": n, "at least the best in the data": (found.values >= real).float().mean().item(),
                    "times as high, median": (found.values / real)[real > 0.1].median().item()}
@@ -704,9 +704,9 @@ demos.get("01/dream").show()
 # %%
 ten, rows, table = torch.arange(10), {}, {}
 for weight in (0.1, 1.0):
-    rows[f"λ = {weight:g}"] = features.maximize(cnn, features.logit(ten) - weight * features.l2(), (1, 28, 28), n=10, steps=48).images
+    rows[f"λ = {weight:g}"] = features.maximize(cnn, features.logit(ten) - weight * features.l2(), (1, 28, 28), n=10, steps=32).images
 for name, objective in {"score, ‖I‖ = ρ": features.logit(ten), "log share, ‖I‖ = ρ": features.probability(ten)}.items():
-    rows[name] = features.maximize(cnn, objective, (1, 28, 28), n=10, steps=48, norm=rho).images
+    rows[name] = features.maximize(cnn, objective, (1, 28, 28), n=10, steps=32, norm=rho).images
 for name, x in rows.items():
     with torch.no_grad():
         scores = cnn(x)
@@ -873,7 +873,7 @@ plot.describe(axes[0], "Three rows of four grey pictures: noise that is smoothed
 # **What to see.** A step against the gradient of TV is a blur: it takes the fast waves first, and in the end all. The decay does the same to the fast waves, but to the *start* and to the *steps*, not to the picture that is reached: a large
 # coefficient can still bring any wave back. And the jitter lets nothing in at the other side.
 #
-# **Picture.** One toggle at a time, and then three together: the scores of the four classes of `scenes-cnn` are climbed at once, each in a picture of its own, from the same starts. Shown is *house*, after 16, 32 and 48 steps. Above each
+# **Picture.** One toggle at a time, and then three together: the scores of the four classes of `scenes-cnn` are climbed at once, each in a picture of its own, from the same starts. Shown is *house*, after 12, 24 and 36 steps. Above each
 # picture: its grain · its score.
 
 # %%
@@ -894,12 +894,12 @@ four, last, pictures, titles = torch.arange(4), {}, [], []
 for name, way in ways.items():
     way = {"bounds": (0, 1), **way}
     objective = features.logit(four) - way.pop("minus") if "minus" in way else features.logit(four)
-    for found in list(features.ascend(scenes_cnn, objective, (3, 64, 64), n=4, steps=48, **way))[1:]:
+    for found in list(features.ascend(scenes_cnn, objective, (3, 64, 64), n=4, steps=36, every=12, **way))[1:]:
         x, last[name] = found.images.clamp(0, 1), found.images
         pictures.append(x[1])
-        titles.append(f"{name if found.step == 16 else ''}\n{features.fast_share(x)[1].item():.2f} · {score_of(x, four)[1].item():.0f}")
+        titles.append(f"{name if found.step == 12 else ''}\n{features.fast_share(x)[1].item():.2f} · {score_of(x, four)[1].item():.0f}")
 axes = plot.grid(pictures, columns=6, size=1.4, titles=titles)  # two ways a row
-plot.describe(axes[0], "Eight ways of searching, three pictures each, after 16, 32 and 48 steps. Without a regulariser dark strokes in coloured noise; with total variation and blur the same strokes in calmer surroundings; "
+plot.describe(axes[0], "Eight ways of searching, three pictures each, after 12, 24 and 36 steps. Without a regulariser dark strokes in coloured noise; with total variation and blur the same strokes in calmer surroundings; "
                        "with Fourier and with all three, bold dark eaves over light walls and little noise; with the learned prior a blurred landscape with a dark roof in the middle.")
 
 # %% [markdown]

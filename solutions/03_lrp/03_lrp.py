@@ -1662,7 +1662,7 @@ plot.describe(
 # %% [markdown]
 # **Every method.** The same for every method, and for two controls that know nothing of the network: a random
 # map (the mean of five), and the picture's own edges by a Sobel filter. And since flipping is only one way to
-# take a pixel away, with four replacements: $1-x$, black, the image's mean, and a blurred copy. From here on,
+# take a pixel away, with three replacements: $1-x$, black, and a blurred copy. From here on,
 # *LRP α2β1* has α = 2 and β = −1 in every layer, and *LRP ε-plus* is another composite than section 6's: ε on
 # top, α = 1 below. (The demos and the table at the end call the first “LRP αβ”; the demo of digits has
 # section 6's composite as “LRP composite”. Path gradients along a straight line *are* integrated gradients,
@@ -1677,9 +1677,9 @@ quick = {
     "integrated_gradients": {"steps": 8},
     "occlusion": {"window": 7, "stride": 4},
 }
-ways = {"flip": "1 − x", "zero": "black", "mean": "mean", "blurred": "blurred"}
+ways = {"flip": "1 − x", "zero": "black", "blurred": "blurred"}
 more = digits.take(right.nonzero()[:48, 0])
-settings = {"replace": list(ways), "steps": 8, "share": 0.1, "draws": 5, "options": quick}
+settings = {"replace": list(ways), "steps": 6, "share": 0.1, "draws": 5, "options": quick}
 flips = evaluate.pixel_flipping(cnn, more.images, more.labels, judged, order="highest", **settings)
 controls = [label for label, _ in evaluate.CONTROLS.values()]
 of = {way: flips[flips["replace"] == way].set_index("label") for way in ways}
@@ -1731,7 +1731,7 @@ area.drop(controls).corr("spearman").round(2)
 # black already, and every method passes it.
 #
 # On top there is no winner but a leading group: “tied” marks the methods whose *paired* difference to the first
-# cannot be told from 0. The order of the methods is much alike under the four replacements, least so between
+# cannot be told from 0. The order of the methods is much alike under the three replacements, least so between
 # $1-x$ and the blurred copy (correlations); the random map's place is not.
 #
 # **What this ranking does not prove.** It proves that the pixels a map puts first move *this* network when

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .. import hooks
+from .. import hooks, layout
 from ..errors import UnsupportedLayer
 from .checks import check_input, check_model, check_target, misfit, watched
 
 # How much goes through the network at once: small chunks stay in the processor's cache and bound the memory.
 # 8 images or 32,768 values of the input, whichever is more (41 digits, 16,384 points of the plane), but never
-# more than 2^20 (6 photos of 224 × 224).
-_IMAGES, _VALUES, _MOST = 8, 2**15, 2**20
+# more than 5 · 2^18 (8 photos of 224 × 224).
+_IMAGES, _VALUES, _MOST = 8, 2**15, 5 * 2**18
 
 
 @contextlib.contextmanager
@@ -38,8 +38,10 @@ def explaining(model, x, target=None, many=False):
     with torch.inference_mode(False), torch.enable_grad(), hooks.unchanged(model, modules), _frozen(parameters):
         x = x.clone() if x.is_inference() else x.detach()
         score = Score(model, x, check_target(target, x), [p for p in parameters if p.dim() > 2])
+        if score.kernels and layout.views(modules):
+            score.to_turn = layout.NEVER
         if many and score.channels_last_possible():
-            with _turned(score.kernels):
+            with _turned(score):
                 yield score
         else:
             yield score
@@ -60,6 +62,7 @@ class Score:
     kernels: list  # the convolutions' weights
     span: tuple | None = None  # the least and the greatest target
     to_turn: int | None = None  # how many weights are not channels last
+    own: tuple | list = ()  # the memory of the kernels, while they are turned
 
     def __call__(self, points, rows=None, handler=None):
         """The scores (M,) of ``points`` (M, …); ``rows``: which of the N images each belongs to (slice or
@@ -94,16 +97,15 @@ class Score:
         ``handler``: is given every operation of the network, see ``hooks.interpose``.
         """
         try:
-            # a copy, so that a network that begins with an in-place operation writes into nothing of the
-            # caller's
-            inside = points.clone(memory_format=self._layout(points))
-            with contextlib.ExitStack() as doors:
-                if handler is not None:
-                    doors.enter_context(hooks.interpose(self.model, handler))
-                if points.dim() < max((k.dim() for k in self.kernels), default=0):
-                    # an image without its batch, which a convolution would take for one?
-                    doors.enter_context(watched(self.model, []))
-                out = self.model(inside)
+            try:
+                out = self._forward(points, handler, self._layout(points))
+            except RuntimeError as error:
+                if handler is not None or self.to_turn == layout.NEVER or not layout.wants_contiguous(error):
+                    raise
+                self.to_turn = layout.NEVER
+                for k, own in zip(self.kernels, self.own, strict=False):  # the weights turn back, too
+                    k.data = own
+                out = self._forward(points, handler, torch.contiguous_format)
         except (UnsupportedLayer, torch.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:
@@ -120,6 +122,17 @@ class Score:
                 "batch's dimension missing?  (x[None])"
             )
         return out if out.dim() == 2 else out[:, None]
+
+    def _forward(self, points, handler, memory_format):
+        # a copy, so that a network that begins with an in-place operation writes into nothing of the caller's
+        inside = points.clone(memory_format=memory_format)
+        with contextlib.ExitStack() as doors:
+            if handler is not None:
+                doors.enter_context(hooks.interpose(self.model, handler))
+            if points.dim() < max((k.dim() for k in self.kernels), default=0):
+                # an image without its batch, which a convolution would take for one?
+                doors.enter_context(watched(self.model, []))
+            return self.model(inside)
 
     def gradient(self, points, rows=None, handler=None):
         """d score / d point, for each point on its own; shaped like ``points``.  ``handler``: see ``logits``."""
@@ -176,12 +189,13 @@ class Score:
         if self.to_turn is None:
             self.to_turn = sum(
                 k.numel() for k in self.kernels if not k.is_contiguous(memory_format=torch.channels_last)
-            ) if self.channels_last_possible() else 2**62
+            ) if self.channels_last_possible() else layout.NEVER
         return torch.channels_last if self.to_turn < 16 * (points.numel() + 2**17) else torch.contiguous_format
 
     def channels_last_possible(self):
         return (
-            self.x.dim() == 4
+            self.to_turn != layout.NEVER
+            and self.x.dim() == 4
             and self.x.device.type == "cpu"
             and self.x.dtype in (torch.float32, torch.bfloat16)
             and len(self.kernels) > 0
@@ -251,13 +265,13 @@ def _frozen(parameters):
 
 
 @contextlib.contextmanager
-def _turned(kernels):
+def _turned(score):
     """The same weights, channels last in memory; afterwards the parameters hold their own memory again."""
-    own = [k.data for k in kernels]
+    score.own = [k.data for k in score.kernels]
     try:
-        for k in kernels:
+        for k in score.kernels:
             k.data = k.data.contiguous(memory_format=torch.channels_last)
         yield
     finally:
-        for k, data in zip(kernels, own, strict=True):
+        for k, data in zip(score.kernels, score.own, strict=True):
             k.data = data

@@ -99,13 +99,16 @@ def _signal(score, points, rows, rule):
     that (in): guided backprop rectifies the second, the deconvnet the first."""
     points = points.detach().requires_grad_()
     logits, seed = score.seeded(points, rows)
-    which = {"guided": lambda R_in, R_out: R_in, "deconvnet": lambda R_in, R_out: R_out}[rule]
+    rectified = {  # what comes in was made for this node alone; what came out, another branch may hold, too
+        "guided": lambda R_in, R_out: (R_in[0].clamp_(min=0),),
+        "deconvnet": lambda R_in, R_out: (R_out[0].clamp(min=0),),
+    }[rule]
     nodes = _nodes(logits)
     if _doubtful_nodes() & {node.name() for node in nodes}:  # each operation has to be looked at, which takes longer
         return score.gradient(points, rows, relu_handler(RELU_RULES[rule]))
     for node in nodes:
         if node.name() == _relu_node():
-            node.register_hook(lambda *R: (which(*R)[0].clamp(min=0),))
+            node.register_hook(rectified)
     return derivative(logits, points, seed)
 
 

@@ -31,9 +31,9 @@ def _agreement(network, layer):
 
     from .. import features
 
-    units = torch.arange(6).repeat_interleave(4)
-    x = features.maximize(network, features.neuron(layer, units), _PIXELS, n=24, steps=32, norm=_norm()).images
-    return float(features.agreement(x.view(6, 4, -1)).mean())
+    units = torch.arange(6).repeat_interleave(3)
+    x = features.maximize(network, features.neuron(layer, units), _PIXELS, n=18, steps=24, norm=_norm()).images
+    return float(features.agreement(x.view(6, 3, -1)).mean())
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def _class_pictures(network, name):
     from .. import features
 
     objective = getattr(features, name)(torch.arange(10))
-    return features.maximize(network, objective, _PIXELS, n=10, steps=48, norm=_norm()).images
+    return features.maximize(network, objective, _PIXELS, n=10, steps=32, norm=_norm()).images
 
 
 @functools.cache
@@ -67,7 +67,7 @@ def _grain_of(network, way):
 def _one_answer_here():
     layers = {"the first layer": "features.0", "the third": "features.6", "class scores": "head"}
     found = {name: _agreement(_digits()[0], layer) for name, layer in layers.items()}
-    return ("mean cosine between four answers, six units each: " + ", ".join(f"{name} {v:.2f}" for name, v in found.items()),
+    return ("mean cosine between three answers, six units each: " + ", ".join(f"{name} {v:.2f}" for name, v in found.items()),
             min(found.values()) > 0.95)
 
 
@@ -81,7 +81,7 @@ def _above_the_best():
 
     network, train = _digits()
     best = features.top_patches(network, "features.6", range(24), train, k=1)
-    found = features.maximize(network, features.neuron("features.6", torch.arange(24)), _PIXELS, n=24, steps=48,
+    found = features.maximize(network, features.neuron("features.6", torch.arange(24)), _PIXELS, n=24, steps=32,
                               norm=best.patches[:, 0].flatten(1).norm(dim=1))
     share = float((found.values >= best.activations[:, 0]).float().mean())
     return f"{share:.0%} of 24 units of the third layer of digits-cnn", share >= 0.9

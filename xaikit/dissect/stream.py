@@ -4,7 +4,7 @@ import itertools
 import torch
 import torch.nn.functional as F
 
-from .. import hooks
+from .. import hooks, layout
 
 
 class Source:
@@ -83,7 +83,7 @@ class Source:
         for inputs, masks in self.batches(masked):
             see = self.see if masked else None
             with hooks.unchanged(model), torch.no_grad(), hooks.record(model, layer, stop=see is None) as seen:
-                output = model(inputs.to(parameter))
+                output = layout.run(model, inputs.to(parameter))
             maps = seen[layer]
             if maps.ndim == 2:
                 maps = maps[:, :, None, None]

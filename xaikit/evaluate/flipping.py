@@ -111,17 +111,20 @@ def flip_curves(
     flips = levels(images[0, 0].numel(), steps, share).to(images.device)
     turns, other = flipping_order(relevance, order, seed), replacement(images, replace)
     own, rival = [], []
-    with explaining(model, images, labels) as score:
+    with explaining(model, images, labels, many=True) as score:
         target = score.predicted().target
-        for i, (image, class_) in enumerate(zip(images, target.tolist(), strict=True)):
-            out = logits(score, flipped(image, other[i], turns[i], flips))
-            if out.shape[1] < 2:
+        together = max(1, score.chunks(len(images) * len(flips))[0].stop // len(flips))  # a chunk is filled
+        for rows in torch.arange(len(images)).split(together):
+            points = torch.cat([flipped(images[i], other[i], turns[i], flips) for i in rows])
+            out = logits(score, points).unflatten(0, (len(rows), len(flips)))
+            if out.shape[2] < 2:
                 raise ValueError("flipping follows a class against the others: the network needs two "
                                  "outputs or more")
-            out = out.softmax(1) if output == "probability" else out
-            own.append(out[:, class_])
-            rival.append(torch.cat([out[:, :class_], out[:, class_ + 1 :]], 1).amax(1))
-    return torch.stack(own), torch.stack(rival)
+            out = out.softmax(2) if output == "probability" else out
+            its = target[rows].view(-1, 1, 1).expand(-1, len(flips), 1)
+            own.append(out.gather(2, its)[..., 0])
+            rival.append(out.scatter(2, its, -torch.inf).amax(2))
+    return torch.cat(own), torch.cat(rival)
 
 
 def area_over_curve(scores):

@@ -161,7 +161,7 @@ def pool(m, p=1.0):
     return top.squeeze(-2) * scaled.pow(p).mean(-2) ** (1 / p)
 
 
-def bags(vocabulary, images, mappings=("rank",), p=(1.0,), batch_size=16):
+def bags(vocabulary, images, mappings=("rank",), p=(1.0,), batch_size=4):
     """{(mapping, p): bags of words (N, V) float64} of images (N, 1, H, W); memory is bounded by ``batch_size``."""
     from tqdm.auto import tqdm
 

@@ -153,26 +153,25 @@ def explain(model, image, paint=None, share=descriptor_relevance, shift=None):
     exact = machine.kernel in bow.SUM_DECOMPOSABLE
     words = (exact_relevance if exact else taylor_relevance)(machine, x)
     local = [share(words[part], each, model.p) for part, each in zip(machine.parts, m, strict=True)]
-    if shift is not None:
-        parts = 0.25 + 0.5 * torch.rand(2, generator=torch.Generator().manual_seed(shift))
-        grids = [bow.grid(image.shape[1:], window) for window in vocabulary.windows]
-        local = [R.view(at).roll([int(side * part) for side, part in zip(at, parts, strict=True)],
-                                 (0, 1)).flatten()
-                 for R, at in zip(local, grids, strict=True)]
-    pixels = sum(pixel_relevance(R, image.shape[1:], w, w // bow.CELLS if paint == "cell" else paint)
-                 for R, w in zip(local, vocabulary.windows, strict=True))
-    return Explanation(float(machine(x[None])[0]), machine.bias, x, words, tuple(local), pixels)
+    local = _moved(vocabulary, local, image.shape[1:], shift)
+    return Explanation(float(machine(x[None])[0]), machine.bias, x, words, tuple(local),
+                       _painted(vocabulary, local, image.shape[1:], paint))
 
 
-def relevance_maps(model, images, shift=None, **options):
-    """R⁽¹⁾ of every image (N, 1, H, W) → (N, H, W); ``options`` as of `explain`, ``shift`` the first image's
-    seed."""
-    from tqdm.auto import tqdm
+def _moved(vocabulary, local, size, shift):
+    """R⁽²⁾ of each window size on its grid, moved round; ``shift`` as of `explain`."""
+    if shift is None:
+        return local
+    parts = 0.25 + 0.5 * torch.rand(2, generator=torch.Generator().manual_seed(shift))
+    grids = [bow.grid(size, window) for window in vocabulary.windows]
+    return [R.view(at).roll([int(side * part) for side, part in zip(at, parts, strict=True)], (0, 1)).flatten()
+            for R, at in zip(local, grids, strict=True)]
 
-    bar = tqdm(images, "relevance", leave=False, disable=len(images) < 300)
-    seeds = (None if shift is None else shift + i for i in range(len(images)))
-    return torch.stack([explain(model, image, shift=s, **options).pixels for image,
-                        s in zip(bar, seeds, strict=True)])
+
+def _painted(vocabulary, local, size, paint):
+    """R⁽¹⁾ (H, W) from R⁽²⁾ of each window size; ``paint`` as of `explain`."""
+    return sum(pixel_relevance(R, size, w, w // bow.CELLS if paint == "cell" else paint)
+               for R, w in zip(local, vocabulary.windows, strict=True))
 
 
 @functools.cache
@@ -182,11 +181,31 @@ def located(mapping="rank", kernel="intersection", p=1.0, shift=None, label=None
     ``label``: leave out the pictures of circles (1) or of polygons (0).  ``shift``: see `explain`; each
     picture has a seed of its own, from this one on.
     """
+    return _located(functools.partial(bow.trained, mapping, kernel, p), (mapping, kernel, p), n, 0, label, None, shift)
+
+
+@functools.cache
+def located_finer(paint="cell", shift=None, n=150, seed=0):
+    """`where_relevance_is` of the `finer` model on the polygons among ``n`` test pictures of that ``seed``."""
+    return _located(finer, "finer", n, seed, 1, paint, shift)
+
+
+_handed_on = {}  # R⁽²⁾ of whole sets: painted in several ways, and moved, they need not be found again
+
+
+def _located(trained, name, n, seed, label, paint, shift):
     from ..data import shapes
 
-    test = shapes(n, split="test")
-    test = test if label is None else test[test.labels == label]
-    return where_relevance_is(relevance_maps(bow.trained(mapping, kernel, p), test.images, shift), test)
+    test, model = shapes(n, split="test", seed=seed), trained()
+    chosen = [i for i, y in enumerate(test.labels.tolist()) if label is None or y == label]
+    known = _handed_on.setdefault((name, n, seed), {})
+    for i in chosen:
+        if i not in known:
+            known[i] = explain(model, test.images[i]).descriptors
+    words, size = model.vocabulary, test.images.shape[2:]
+    heat = [_painted(words, _moved(words, known[i], size, None if shift is None else shift + k), size, paint)
+            for k, i in enumerate(chosen)]
+    return where_relevance_is(torch.stack(heat), test[torch.tensor(chosen)])
 
 
 @functools.cache
@@ -200,16 +219,6 @@ def finer():
     x = bow.bags(vocabulary, train.images, ("rank",), (2.0,))["rank", 2.0]
     machine = bow.fit_svm(x, train.labels, parts=bow.columns(vocabulary, "rank"), C=0.3)
     return bow.BagOfWords(vocabulary, "rank", 2.0, machine)
-
-
-@functools.cache
-def located_finer(paint="cell", shift=None, n=150, seed=0):
-    """`where_relevance_is` of the `finer` model on the polygons among ``n`` test pictures of that ``seed``."""
-    from ..data import shapes
-
-    test = shapes(n, split="test", seed=seed)
-    test = test[test.labels == 1]
-    return where_relevance_is(relevance_maps(finer(), test.images, shift, paint=paint), test)
 
 
 def where_relevance_is(heat, data):

@@ -6,7 +6,7 @@ frequencies", "aliasing", "lower layers converge first".  Each of these can be m
 import torch
 import torch.nn.functional as F
 
-from .. import hooks
+from .. import hooks, layout
 from ..errors import UnsupportedLayer
 from ..receptive import argument, convolution, each, receptive_field
 
@@ -19,7 +19,7 @@ def responses(model, layer, x, batch_size=128):
     with hooks.unchanged(model):
         for part in x.split(batch_size):
             with hooks.record(model, *names, stop=True) as acts:
-                model(part)
+                layout.run(model, part)
             for name in names:
                 found[name].append(acts[name])
     found = {name: torch.cat(parts) for name, parts in found.items()}

@@ -69,7 +69,7 @@ def principal_components(images, size=32):
 
     if not 1 <= size <= min(len(images), images[0].numel()):
         raise ValueError(f"size is 1 … {min(len(images), images[0].numel())} for these pictures, not {size}")
-    pca = PCA(size, random_state=0).fit(images.flatten(1).numpy())
+    pca = PCA(size, random_state=0, svd_solver="randomized").fit(images.flatten(1).numpy())
     mean = torch.tensor(pca.mean_, dtype=images.dtype)
     basis = torch.tensor(pca.components_ * pca.explained_variance_[:, None] ** 0.5, dtype=images.dtype)
     return Prior(lambda code: (mean + code @ basis).view(len(code), *images.shape[1:]), size)

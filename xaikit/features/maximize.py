@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .. import hooks
+from .. import hooks, layout
 from .images import Pixels, blurred, shift, turn_and_zoom
 from .objectives import PICTURE, Objective
 
@@ -120,7 +120,7 @@ def _values(model, objective, x):
     acts, parameter = {}, next(model.parameters(), x)
     if names:
         with hooks.record(model, *names, stop=True) as acts:
-            model(x.to(parameter))
+            layout.run(model, x.to(parameter))
         missing = [name for name in names if name not in acts]
         if missing:
             raise ValueError(f"layer {missing[0]!r} did not run in the forward pass")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .. import hooks
+from .. import hooks, layout
 from ..receptive import Field, receptive_field
 
 
@@ -66,7 +66,7 @@ def _strongest(model, layer, unit, images, k, batch_size, fill, crop):
             if kept is None:
                 field = receptive_field(model, layer, tuple(pictures.shape[1:])) if crop else None
             with hooks.record(model, layer, stop=True) as acts:
-                model(pictures.to(parameter))
+                layout.run(model, pictures.to(parameter))
             maps = acts[layer]
             if kept is None:
                 units = check_units(layer, unit, maps)

@@ -1,16 +1,16 @@
-"""Lecture 07's longer run: what can be read from four layers of ten networks while they learn."""
+"""Lecture 07's longer run: what can be read from four layers of 24 networks while they learn."""
 import json
 import os
 
 from . import study
 
-SEEDS = 5
-MOMENTS = (0, 25, 50, 100, 200, 400, 1000)
+SEEDS, OTHERS = 12, 5
+MOMENTS = (0, 25, 50, 100, 200, 400, 1000, 4000)
 
 
-@study("07", "decoder-bounds", minutes=6)
+@study("07", "decoder-bounds", minutes=25)
 def decoder_bounds(folder, progress):
-    """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, five seeds; PixelCNNs.
+    """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, twelve seeds; PixelCNNs.
 
     Rows: task, seed, step, layer, x_bits, y_bits; for seed 0 at the last step also what a PixelCNN says:
     alone, pixelcnn_bits, same_label, apart, from_original (see `xaikit.dynamics.kept.decoded`).
@@ -52,7 +52,7 @@ def discarded_by_others(folder, progress):
     from . import scene_noise
 
     rows = []
-    for seed in tqdm(range(1, 1 + SEEDS), desc="networks", disable=not progress):
+    for seed in tqdm(range(1, 1 + OTHERS), desc="networks", disable=not progress):
         file = folder / f"discarding-{seed}.json"
         if not file.exists():
             found = [{"seed": seed, "layer": depth,
