@@ -150,7 +150,7 @@ def test_the_shipped_networks_are_those_of_the_table():
 
     table = studies.table("07/decoder-bounds")
     assert table[["x_bits", "y_bits"]].notna().all(axis=None)
-    assert set(table.seed) == set(range(5)) and set(table.task) == set(kept.TASKS) and set(table.layer) == set(bounds.LAYERS)
+    assert set(table.seed) == set(range(20)) and set(table.task) == set(kept.TASKS) and set(table.layer) == set(bounds.LAYERS)
     images, _ = kept.held_back()
     row = table.dropna(subset="apart").set_index(["task", "layer"])
     for task in kept.TASKS:

@@ -704,9 +704,9 @@ demos.get("01/dream").show()
 # %%
 ten, rows, table = torch.arange(10), {}, {}
 for weight in (0.1, 1.0):
-    rows[f"λ = {weight:g}"] = features.maximize(cnn, features.logit(ten) - weight * features.l2(), (1, 28, 28), n=10, steps=32).images
+    rows[f"λ = {weight:g}"] = features.maximize(cnn, features.logit(ten) - weight * features.l2(), (1, 28, 28), n=10, steps=48).images
 for name, objective in {"score, ‖I‖ = ρ": features.logit(ten), "log share, ‖I‖ = ρ": features.probability(ten)}.items():
-    rows[name] = features.maximize(cnn, objective, (1, 28, 28), n=10, steps=32, norm=rho).images
+    rows[name] = features.maximize(cnn, objective, (1, 28, 28), n=10, steps=48, norm=rho).images
 for name, x in rows.items():
     with torch.no_grad():
         scores = cnn(x)

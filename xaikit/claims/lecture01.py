@@ -44,7 +44,7 @@ def _class_pictures(network, name):
     from .. import features
 
     objective = getattr(features, name)(torch.arange(10))
-    return features.maximize(network, objective, _PIXELS, n=10, steps=32, norm=_norm()).images
+    return features.maximize(network, objective, _PIXELS, n=10, steps=48, norm=_norm()).images
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from . import claim
 
 _DARLOW = "Darlow, Storkey 2020, section 5"
 _MA = "Ma et al. 2019"
+_LATE = 1000  # the step from which h4 of the classifier tells nearly all of the label
 
 
 def longer(measure):
@@ -59,8 +60,8 @@ def _label():
        "interval below 0)", "falls late")
 @longer
 def _compressed():
-    text, found = _all("classifier", "x_bits", 100, ("h4",))
-    each, *_ = _differences("classifier", "h4", "x_bits", 100, None)
+    text, found = _all("classifier", "x_bits", _LATE, ("h4",))
+    each, *_ = _differences("classifier", "h4", "x_bits", _LATE, None)
     early = _all("classifier", "x_bits", 25, ("h4",), 100)[0]
     return f"{text}, down in {(each < 0).sum()} of {len(each)} networks; early, {early}", bool(found[0][1] < 0)
 
@@ -68,7 +69,7 @@ def _compressed():
 @claim("07", _DARLOW, "classifier: it falls late in the layers before, too (holds: in h2 and h3)", "falls late, less")
 @longer
 def _compressed_before():
-    text, found = _all("classifier", "x_bits", 100, ("h2", "h3"))
+    text, found = _all("classifier", "x_bits", _LATE, ("h2", "h3"))
     return text, bool(all(high < 0 for _, high in found))
 
 
@@ -76,7 +77,7 @@ def _compressed_before():
        "to return the picture (holds: 95 % interval above 0)", "some compression in an auto-encoder, too (abstract)")
 @longer
 def _rises():
-    text, found = _all("auto-encoder", "x_bits", 100, ("h4",))
+    text, found = _all("auto-encoder", "x_bits", _LATE, ("h4",))
     return text, bool(found[0][0] > 0)
 
 

@@ -1,16 +1,16 @@
-"""Lecture 07's longer run: what can be read from four layers of 24 networks while they learn."""
+"""Lecture 07's longer run: what can be read from four layers of forty networks while they learn."""
 import json
 import os
 
 from . import study
 
-SEEDS, OTHERS = 12, 5
+SEEDS, OTHERS = 20, 5
 MOMENTS = (0, 25, 50, 100, 200, 400, 1000, 4000)
 
 
-@study("07", "decoder-bounds", minutes=25)
+@study("07", "decoder-bounds", minutes=45)
 def decoder_bounds(folder, progress):
-    """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, twelve seeds; PixelCNNs.
+    """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, twenty seeds; PixelCNNs.
 
     Rows: task, seed, step, layer, x_bits, y_bits; for seed 0 at the last step also what a PixelCNN says:
     alone, pixelcnn_bits, same_label, apart, from_original (see `xaikit.dynamics.kept.decoded`).
