@@ -663,7 +663,7 @@ pd.DataFrame(changes).T
 # report, at the deepest layer. In the layers before it there is none: $h_3$ has won some bits back by then, and the late changes of
 # $h_1$, $h_2$ and $h_3$ are not told from 0.
 #
-# The task decides: the auto-encoder's $h_4$, which has to return the picture, gains bits about it all the way, late as well,
+# The task decides: the auto-encoder's $h_4$, which has to return the picture, gains bits about it from step 50 on, late as well,
 # and ends far above the classifier's. It gains bits about the label, too, although it never sees one. (The paper found some
 # compression in an auto-encoder; ours has it early, in $h_3$.) And how little one run says: with five networks of
 # 1,000 steps we first found no late loss that they agreed on. The learning rate falls to zero along a cosine, so those
