@@ -166,7 +166,7 @@ def test_who_is_told_from_the_random_map_by_flipping(notebook):
     methods = dict.fromkeys(m for m in (*attribution.METHODS, *evaluate.CONTROLS)
                             if m not in ("path_gradients", "lrp_alpha_beta", "lrp_composite")) | RULES
     quick = {"smoothgrad": {"samples": 8}, "integrated_gradients": {"steps": 8}, "occlusion": {"window": 7, "stride": 4}}
-    flips = evaluate.pixel_flipping(net, found.images, found.labels, methods, "highest", ["flip", "zero"], steps=8,
+    flips = evaluate.pixel_flipping(net, found.images, found.labels, methods, "highest", ["flip", "zero"], steps=6,
                                     share=0.1, draws=5, options=quick)
     flip, black = (flips[flips["replace"] == way].set_index("method").drop("random") for way in ("flip", "zero"))
     above, below = (set(flip.index[which]) for which in (flip.gain_low > 0, flip.gain_high < 0))
@@ -178,7 +178,7 @@ def test_who_is_told_from_the_random_map_by_flipping(notebook):
     ground = (found.images.flatten(1) < 0.1).float()
     assert abs(ground.gather(1, first).mean() - 0.5) < 0.03 and ground.mean() < 0.51, "half are ground"
     made = {"attack": attack, "random": None, "unsigned": lambda *asked: attribution.gradient(*asked).abs()}
-    made = evaluate.pixel_flipping(net, found.images, found.labels, made, "highest", "flip", steps=8, share=0.1,
+    made = evaluate.pixel_flipping(net, found.images, found.labels, made, "highest", "flip", steps=6, share=0.1,
                                    draws=5).set_index("method")
     assert made.gain["attack"] > 2 * flip.gain.max(), "far ahead of all"
     assert 0 < made.gain_low["unsigned"] < 0.05, "|gradient| is just told from random"

@@ -152,6 +152,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
     words, tanh, relu = " ".join(prose(notebook).split()), plane.train("tanh"), plane.train("ReLU")
     steps, found = plane.path("tanh")
     largest = [round(float(relu.layers(moment)[4].amax((1, 2)).mean())) for moment in (0, -1)]
+    outermost = [[float((h.abs() > 1 - 2 / 30).float().mean()) for h in tanh.layers(moment)[:5]] for moment in (0, -1)]
     broken = [(own[:, :-1] < own[:, 1:]).sum() for own in (
         plane.leaks(run, -1, plane.BINS[run_of])[0] for run_of, run in (("ReLU", relu), ("tanh", tanh)))]
     told = gates.through_training()[1][[0, -1], 2].mean(1)  # I(Σ;Y) before and after, five layers
@@ -163,6 +164,8 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
     for phrase, holds in (
         ("a dip up to step 42", steps[found[:, 0, :, 2].mean(1).argmin()] == 42),
         ("in layer 5 the largest from 2 to 23", largest == [2, 23]),
+        ("four in ten end there; of layer 4, which compresses less, fewer than one in ten",
+         abs(outermost[1][4] - 0.4) < 0.05 and outermost[1][3] < 0.1 and max(outermost[0]) < 0.06),
         ("in two of the 80 ReLU pairs, and in no tanh pair", broken == [2, 0]),
         ("to between 0.5 and 0.75 bits, in layer 1 only from 0.33 to 0.42",
          (0.5 < told[1, 2:]).all() and (told[1, 2:] < 0.75).all() and told[:, 0].round(2).tolist() == [0.33, 0.42]),

@@ -667,7 +667,7 @@ pd.DataFrame(changes).T
 # and ends far above the classifier's. It gains bits about the label, too, although it never sees one. (The paper found some
 # compression in an auto-encoder; ours has it early, in $h_3$.) And how little one run says: with five networks of
 # 1,000 steps we first found no late loss that they agreed on. The learning rate falls to zero along a cosine, so those
-# networks were at rest before the slow part had begun.
+# networks may have come to rest before the slow part had begun; and five networks decide less than twenty.
 
 # %% [markdown]
 # ## 5 · What was kept?

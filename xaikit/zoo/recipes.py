@@ -85,7 +85,8 @@ def _bound(network, test):
 
 
 # A step takes 0.41 s of one CPU core (0.60 s with the Hessian penalty), so 4.1 hours; on two cores that are idle 0.29 s by the
-# clock (measured over 200 steps), so 2.9 hours (beside other work 0.62 and 1.1 s were measured, so twice as long and more).  On an H200 four such trainings at a time took seven minutes.
+# clock (measured over 200 steps), so 2.9 hours (beside other work 0.62 and 1.1 s were measured, so twice as long and more).
+# On an H200 four such trainings at a time took seven minutes.
 # What was tried, by the distance that the cards state after 22,000 steps (two runs of these settings: .07 and .14, so
 # that smaller differences say nothing): gamma .02 instead of .1: .20; a critic half as wide again: .07 and .23.
 # Hessian penalty of weight 1e-5: .13, its value 0.7 of what it is without; 1e-4: 1.7, rising since step 8,000, and
