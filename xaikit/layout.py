@@ -14,8 +14,7 @@ NEVER = 2**62
 def run(model, x):
     """``model(x)``; pictures (N, C, H, W) of float32 on the CPU go in channels last.  What comes out has the same values to
     rounding, perhaps in that order in memory."""
-    if (x.dim() != 4 or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16)
-            or views(found := hooks.modules(model)) or not any(isinstance(m, nn.Conv2d) for m in found)):
+    if not fits(x) or views(found := hooks.modules(model)) or not any(isinstance(m, nn.Conv2d) for m in found):
         return model(x)
     try:
         return model(x.contiguous(memory_format=torch.channels_last))
@@ -23,6 +22,11 @@ def run(model, x):
         if not wants_contiguous(error):
             raise
         return model(x)
+
+
+def fits(x):
+    """Whether it pays for this input: pictures (N, C, H, W) on the CPU in single precision or less."""
+    return x.dim() == 4 and x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
 
 
 def wants_contiguous(error):

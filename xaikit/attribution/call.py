@@ -195,9 +195,7 @@ class Score:
     def channels_last_possible(self):
         return (
             self.to_turn != layout.NEVER
-            and self.x.dim() == 4
-            and self.x.device.type == "cpu"
-            and self.x.dtype in (torch.float32, torch.bfloat16)
+            and layout.fits(self.x)
             and len(self.kernels) > 0
             and all(k.dim() == 4 for k in self.kernels)
         )
