@@ -89,7 +89,7 @@ def test_the_longer_run_of_attacks_begins_where_the_figure_of_the_notebook_does(
 def test_interval_is_student_s():
     mean, low, high = c.interval(np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [2.0] * 5]))
     assert mean.tolist() == [3, 2] and high[0] - 3 == pytest.approx(2.776445 * np.sqrt(2.5 / 5), rel=1e-5) and low[1] == high[1] == 2
-    with pytest.raises(ValueError, match="two values"):
+    with pytest.raises(ValueError, match="two runs"):
         c.interval([[1.0]])
 
 

@@ -178,7 +178,7 @@ def test_running_means_and_ratios_have_the_shape_of_moments_and_seeds():
 # capacity and regularisers ----------------------------------------------------------------------------------------
 
 def test_a_network_too_small_for_noise_is_told_as_not_fitted():
-    tiny = capacity.fitted(2, 100, ("real", "randY"), seeds=2, steps=40)
+    tiny = capacity.fitted(2, 100, ("real", "randY"), seeds=2, limit=20)
     assert len(tiny) == 4 and tiny["epochs"].eq(math.inf).all() and tiny["train"].lt(1).all()
     assert tiny["validation"].between(0, 1).all()
     wide = capacity.fitted(64, 100, ("real", "randX", "randY"))

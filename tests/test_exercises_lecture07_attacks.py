@@ -117,7 +117,6 @@ SMALL = "A small number was added"
 CODES = "Different rows of bins got the same"
 RIGHT = [
     ("7.1", by_columns_that_occur),
-    ("7.2", coded(torch.int64)),
     ("7.2", binned),
     ("7.1", lambda joint: table(joint, lambda p: padded(p, 1e-9))),
     ("7.4", bound),
@@ -130,7 +129,7 @@ WRONG = [  # id, answer, the hint's beginning, points
     ("7.1", lambda joint: library("7.1")(joint)[::-1], "The two are swapped", 0),
     ("7.2", coded(torch.float32), "Different rows of bins got the same code", 0),
     ("7.2", coded(torch.float64), "", 0),
-    ("7.2", coded(torch.int32), CODES, 0),
+    *[("7.2", coded(kind), CODES, 0) for kind in (torch.int32, torch.int64)],
     *[("7.2", coded(torch.int64, base=base), CODES, 0) for base in (10, 31, 32)],
     ("7.2", lambda *a: binned(*a, named=True), CODES + " name", 0),
     ("7.2", lambda *a: binned(*a, kind=torch.uint8), "Bin numbers above 127", 0),

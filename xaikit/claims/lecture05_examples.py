@@ -125,7 +125,7 @@ def _slowdown(frame, by, low, high):
     """{kind: (seeds,) epochs at ``low`` over those at ``high``}, what was not fitted in time counted as the limit."""
     from ..dynamics import capacity
 
-    frame = frame.assign(epochs=frame["epochs"].clip(upper=capacity.STEPS * capacity.BATCH / frame["n"]))
+    frame = frame.assign(epochs=frame["epochs"].clip(upper=capacity.EPOCHS))
     wide = frame.pivot_table(index=["kind", "seed"], columns=by, values="epochs")
     return {kind: part[low] / part[high] for kind, part in wide.groupby("kind")}
 

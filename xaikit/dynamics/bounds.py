@@ -154,9 +154,17 @@ class Decoders:
         hidden = F.relu(torch.baddbmm(w[f"{name}1b"], h, w[f"{name}1"]))
         return torch.baddbmm(w[f"{name}2b"], hidden, w[f"{name}2"])
 
+    def mean(self, h):
+        """What q(x|h) takes for each pixel's mean level, (E, N, D)."""
+        return self._out("x", h) * 8 + self.centre
+
+    def scale(self):
+        """The scale of each pixel's discretised logistic, in levels, (E, D)."""
+        return self.weights["scale"][:, 0].exp()
+
     def nats(self, h, k, y):
         """ln q(x|h) and ln q(y|h) for h (E, N, K), levels k (N, D), labels y (N,): (E, N) twice."""
-        x_part = log_likelihood(k, self._out("x", h) * 8 + self.centre, self.weights["scale"]).sum(2)
+        x_part = log_likelihood(k, self.mean(h), self.weights["scale"]).sum(2)
         logits = F.log_softmax(self._out("y", h), 2)
         return x_part, logits.gather(2, y.expand(len(h), -1)[:, :, None])[:, :, 0]
 

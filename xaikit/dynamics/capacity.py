@@ -11,13 +11,13 @@ from .memorization import corrupt, error, mlp, small_digits
 from .stages import KINDS
 
 WIDTHS = (8, 16, 32, 64, 128)
-BATCH, STEPS = 50, 300
+BATCH, EPOCHS = 50, 75
 
 
 @functools.cache
-def fitted(width, n, kinds=tuple(KINDS), seeds=5, steps=STEPS):
-    """DataFrame: for each kind and seed of a width and n examples the ``epochs`` until all n are right (inf where they
-    are not in time), and the last ``validation`` and ``train`` accuracy."""
+def fitted(width, n, kinds=tuple(KINDS), seeds=5, limit=EPOCHS):
+    """DataFrame: for each kind and seed of a width and n examples the ``epochs`` until all n are right, looked at once an
+    epoch (inf where they are not after ``limit``), and the last ``validation`` and ``train`` accuracy."""
     from ..train import fit_many
 
     x, y, test, test_y = small_digits(n)
@@ -27,7 +27,8 @@ def fitted(width, n, kinds=tuple(KINDS), seeds=5, steps=STEPS):
         new, labels = corrupt(x, y, *KINDS[kind], seed)
         return new - new.mean(0), labels, test - new.mean(0)
 
-    seen = {}
+    seen, epoch = {}, n // min(BATCH, n)
+    steps = limit * epoch
 
     def measure(now):
         xs, ys, tests = (torch.stack(part) for part in zip(*(noisy(s["kind"], s["seed"]) for s in now.settings),
@@ -39,9 +40,9 @@ def fitted(width, n, kinds=tuple(KINDS), seeds=5, steps=STEPS):
 
     found = fit_many(lambda s: mlp(64, width), lambda s: noisy(s["kind"], s["seed"])[:2],
                      [{"kind": kind, "lr": 0.1, "momentum": 0.9} for kind in kinds], range(seeds), steps=steps,
-                     batch_size=min(BATCH, n), optimizer="sgd", measure=measure, every=10 if n < 400 else 20,
+                     batch_size=min(BATCH, n), optimizer="sgd", measure=measure, every=epoch,
                      until=lambda now: seen["wrong"] == 0)
-    epochs = found.first("wrong", lambda w: w == 0) * min(BATCH, n) / n
+    epochs = found.first("wrong", lambda w: w == 0) / epoch
     return pd.DataFrame([{"width": width, "n": n, "kind": s["kind"], "seed": s["seed"], "epochs": epochs[e].item(),
                           "train": 1 - found.measured["wrong"][-1, e].item(),
                           "validation": found.measured["validation"][-1, e].item()} for e, s in enumerate(found.settings)])

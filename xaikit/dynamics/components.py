@@ -11,9 +11,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from ..train import fit_many
+from .intervals import student
 
 RADII = (1, 2, 3, 4)  # of 8 × 8 pixels: 4, 8, 12 and 16 of 32 × 32
 LR, EPOCHS, SEEDS = 2e-2, 7, 5
+interval = functools.partial(student, axis=-1)  # over networks or other repetitions
 
 
 def disc(size, radius):
@@ -220,16 +222,3 @@ def robustness(rhos=(0.0, 0.25, 0.5, 1.0), epsilons=(0.0, 0.05, 0.1, 0.2)):
 def first_kernels(net):
     """The first layer's kernels (8, 1, 5, 5), a parameter."""
     return next(m for m in net.modules() if isinstance(m, nn.Conv2d)).weight
-
-
-def interval(values, level=0.95):
-    """(mean, low, high) over the last axis by Student's t: networks or other repetitions, few of them.  values (…, n)."""
-    import numpy as np
-    from scipy.stats import t
-
-    values = np.asarray(values, float)
-    n = values.shape[-1]
-    if n < 2:
-        raise ValueError("an interval needs at least two values")
-    mean, half = values.mean(-1), t.ppf((1 + level) / 2, n - 1) * values.std(-1, ddof=1) / n**0.5
-    return mean, mean - half, mean + half

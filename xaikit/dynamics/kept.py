@@ -9,7 +9,7 @@ import torch
 from . import bounds, pixelcnn
 
 TASKS = ("classifier", "auto-encoder")
-WEIGHTS = "07-pixelcnn.safetensors"  # in data/studies: the networks of the longer run's seed 0, their PixelCNNs
+WEIGHTS = "07-pixelcnn.safetensors"  # in data/studies: one pair of networks, their PixelCNNs
 _STEPS = 1000  # of a PixelCNN
 
 
@@ -21,7 +21,7 @@ def held_back(count=1350, seed=0):
 
 
 def curves(task, seed, moments, **options):
-    """Train a network and measure both bounds at ``moments``: rows of the table (dicts), and its last state.
+    """Train a network and measure both bounds at ``moments``: rows of the table (dicts).
 
     ``options`` go to `bounds.information`.
     """
@@ -34,17 +34,17 @@ def curves(task, seed, moments, **options):
                                         seed=seed, **options)
     places = [(step, layer) for step, _ in kept for layer in bounds.LAYERS]
     return [{"task": task, "seed": seed, "step": step, "layer": layer, "x_bits": x, "y_bits": y}
-            for (step, layer), x, y in zip(places, x_bits.tolist(), y_bits.tolist(), strict=True)], kept[-1][1]
+            for (step, layer), x, y in zip(places, x_bits.tolist(), y_bits.tolist(), strict=True)]
 
 
 @functools.cache
 def live(task="classifier", moments=(0, 50, 150, 400)):
     """``curves`` of one network that learns for a few seconds: a tuple of rows."""
-    return tuple(curves(task, 0, moments, steps=200)[0])
+    return tuple(curves(task, 0, moments, steps=200))
 
 
-def decoded(task, rows, state, seed=0):
-    """Add to the last four rows of ``curves`` what a PixelCNN of each layer says; and all weights, halved in precision.
+def decoded(task, state, seed=0):
+    """What a PixelCNN of each layer says of a network's ``state``, rows (dicts); and all weights, halved in precision.
 
     pixelcnn_bits: E log2 q(x|h) − E log2 q(x), both by PixelCNNs; alone: −E log2 q(x), at least H(x) in
     expectation; same_label, apart, from_original: see ``measured``.
@@ -55,16 +55,17 @@ def decoded(task, rows, state, seed=0):
     exact = {name: value.float() for name, value in state.items()}
     h, h_test = bounds.hidden(exact, images), bounds.hidden(exact, test)
     alone = pixelcnn.bits(_unconditional(), test)
-    weights = {f"{task}.network.{name}": value for name, value in state.items()}
-    for i, (layer, row) in enumerate(zip(bounds.LAYERS, rows[-len(bounds.LAYERS):], strict=True)):
+    rows, weights = [], {f"{task}.network.{name}": value for name, value in state.items()}
+    for i, layer in enumerate(bounds.LAYERS):
         codes = bounds.Principal.of(h[i])
         codes = bounds.Principal(codes.mean.half().float(), codes.basis.half().float())
         model = pixelcnn.fit(images, codes(h[i]), _STEPS, seed=seed)
-        row |= {"alone": -alone, "pixelcnn_bits": pixelcnn.bits(model, test, codes(h_test[i])) - alone}
-        row |= measured(model, codes(h_test[i]), test, labels)
+        gained = pixelcnn.bits(model, test, codes(h_test[i])) - alone
+        rows.append({"task": task, "seed": seed, "layer": layer, "alone": -alone, "pixelcnn_bits": gained,
+                     **measured(model, codes(h_test[i]), test, labels)})
         found = {"mean": codes.mean, "basis": codes.basis, **model.state_dict()}
         weights |= {f"{task}.{layer}.{name}": value.half() for name, value in found.items()}
-    return weights
+    return rows, weights
 
 
 @functools.cache
@@ -115,7 +116,7 @@ def read(path):
 
 @functools.cache
 def shipped():
-    """task → layer → (images → codes (N, 64), PixelCNN): the networks and decoders of the longer run's seed 0.
+    """task → layer → (images → codes (N, 64), PixelCNN): one classifier, one auto-encoder and their decoders, of 07/samples.
 
     FileNotFoundError with the remedy where the file is missing.
     """
@@ -123,7 +124,7 @@ def shipped():
 
     path = home() / "data" / "studies" / WEIGHTS
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: `xaikit run 07/decoder-bounds --full` makes it in a few minutes")
+        raise FileNotFoundError(f"{path} is missing: `xaikit run 07/samples --full` makes it in about 20 minutes")
     tensors, found = read(path), {}
 
     def part(prefix):

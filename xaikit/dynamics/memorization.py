@@ -9,6 +9,8 @@ import math
 import torch
 from torch import nn
 
+from .intervals import student as interval  # noqa: F401
+
 KINDS = ("labels", "shuffled pixels", "random pixels", "gaussian")
 SIX = {  # the six data sets of Zhang et al., section 2.1: kind, and the share of examples that is spoiled
     "true labels": ("labels", 0.0),
@@ -134,18 +136,6 @@ def log_steps(steps, first=10, count=70):
 def error(outputs, labels):
     """Share of wrong answers, (E,): outputs (E, N, C); labels (N,) or (E, N)."""
     return (outputs.argmax(-1) != labels).double().mean(-1)
-
-
-def interval(values, level=0.95):
-    """(mean, low, high): Student's interval for the mean of independent runs; ``values`` (E,), E ≥ 2."""
-    import numpy as np
-    from scipy import stats
-
-    values = torch.from_numpy(np.array(values, dtype=np.float64))
-    if values.dim() != 1 or len(values) < 2:
-        raise ValueError(f"an interval needs at least two runs, not {tuple(values.shape)}")
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std().item() / math.sqrt(len(values))
-    return values.mean().item(), values.mean().item() - half, values.mean().item() + half
 
 
 @functools.cache

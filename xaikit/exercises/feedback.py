@@ -11,6 +11,7 @@ from .core import Case, Exercise, Result, Verdict
 
 _passed: dict = {}
 _failures: dict = {}
+_running: list = []  # the exercises whose check is under way
 
 
 @functools.cache
@@ -138,7 +139,11 @@ def _checked(id, function, seed):
             ),
         )
     else:
-        score, verdict, printed = evaluate(exercise, function, seed)
+        _running.append(exercise.id)
+        try:
+            score, verdict, printed = evaluate(exercise, function, seed)
+        finally:
+            _running.pop()
     if verdict.status == "right":
         _passed[id] = function
     else:
@@ -167,12 +172,14 @@ def _checked(id, function, seed):
 
 def answer(id: str):
     """The student's function if it has passed its check in this session, else the library's. A small badge
-    says which.
+    says which.  RuntimeError inside the check of this exercise.
     """
     from .card import Badge
 
     exercise = get(id)
     own = id in _passed
+    if not own and exercise.id in _running:
+        raise RuntimeError(f"answer({id!r}) is the library's function until yours has passed: an answer cannot be made of it")
     show(Badge(exercise.id, exercise.title, own))
     return _passed[id] if own else exercise.library
 

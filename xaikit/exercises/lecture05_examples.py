@@ -89,6 +89,9 @@ _HARD = formula(
          lambda wrong: (_curve(wrong) * len(wrong) + 1).clip(max=len(wrong)) / len(wrong)),
         ("The ranks run over the n examples, wrong's second axis.", lambda wrong: _curve(wrong.T)),
     ],
+    # what the last rank gets there hangs on how the sum was rounded, so that no mistake above need be met to the digit
+    laws=[("Rank i stands at (i − ½)/n, not at i/n: there the last rank is always E.",
+           lambda out, wrong: not np.allclose(out[:-1], _curve(wrong, lambda i, n: i / n)[:-1]) or np.allclose(out, _curve(wrong)))],
     hints=("You need p̂ = wrong.mean(), E and n, and the distribution of K: P(K = k) = C(E, k) p̂ᵏ (1 − p̂)ᴱ⁻ᵏ, "
            "k = 0 … E; its running sum is P(K ≤ k).",
            "For each quantile q the smallest k with P(K ≤ k) ≥ q is the number of k whose P(K ≤ k) is below q. "
@@ -210,6 +213,7 @@ def _ratio(upper):
 
 _GINI = formula(
     id="5.6", title="The Gini coefficient", points=1, minutes=6, difficulty=1,
+    finite="Where all values are 0, so is their mean, and 0 / 0 is no number: return 0 there.",
     task="gini(g): Σᵢ Σⱼ |gᵢ − gⱼ| / (2 n² ḡ) of values g (n,) ≥ 0 with mean ḡ, and 0 where all are 0. → a number. "
          "Tolerance 1e-3.",
     library=sensitivity.gini, cases=_gini_cases, truth=_gini,

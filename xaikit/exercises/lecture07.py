@@ -115,6 +115,11 @@ def _binned_cases(rng):
     which = np.concatenate([np.arange(18), rng.integers(18, size=82)])
     h = (t[which] + rng.uniform(0.1, 0.9, (100, 12))) / 40
     made.append({"h": h, "y": which % 2, "bins": 40, "low": 0.0, "high": 1.0, "note": "twelve units, forty bins"})
+    t = np.tile(rng.integers(0, 4, 40), (16, 1))  # 4^40 codes: in a number of 64 bits those of the last units are 0
+    t[:, 35], t[:, 38] = np.repeat(range(4), 4), np.tile(range(4), 4)
+    which = np.concatenate([np.arange(16), rng.integers(16, size=64)])
+    h = (t[which] + rng.uniform(0.1, 0.9, (80, 40))) / 4
+    made.append({"h": h, "y": (which + (rng.random(80) < 0.2)) % 2, "bins": 4, "low": 0.0, "high": 1.0, "note": "forty units, four bins"})
     t = np.repeat(rng.permutation(44)[:20], 5)[:, None] + 256 * rng.integers(0, 2, (100, 1))  # beyond a byte
     h, y = (t + rng.uniform(0.1, 0.9, (100, 1))) / 300, (t[:, 0] // 256 + (rng.random(100) < 0.2)) % 2
     made.append({"h": h, "y": y, "bins": 300, "low": 0.0, "high": 1.0, "note": "three hundred bins"})
@@ -238,20 +243,12 @@ EXERCISES = [
             ("Bin numbers are rounded down (floor), not to the nearest.", _rounded),
             ("What lies on or beyond the ends belongs into the first or last bin: clamp to 0 … bins − 1.",
              _unclipped),
-            (
-                "The bins go from low to high, which are given, not from the layer's own smallest to its "
-                "largest value: a "
-                "ruler that moves with what it measures.",
-                _own_range,
-            ),
-            (
-                "Different rows of bins got the same number: their sum is no name for a row. Use the row "
-                "itself.",
-                _number,
-            ),
+            ("The bins go from low to high, which are given, not from the layer's own smallest to its largest value: a ruler "
+             "that moves with what it measures.", _own_range),
+            ("Different rows of bins got the same number: their sum is no name for a row. Use the row itself.", _number),
             *[("Different rows of bins got the same code: its base is not `bins`, or bins^D is beyond what the number holds. "
                "Use the row itself.", partial(_coded, **how))
-              for how in (*({"kind": k} for k in (np.float32, np.float64, np.int32)), *({"base": b} for b in _BASES))],
+              for how in (*({"kind": k} for k in (np.float32, np.float64, np.int32, np.int64)), *({"base": b} for b in _BASES))],
             ("Different rows of bins got the same name: (1, 23) and (12, 3) both read 123. Use the row itself.",
              _read),
             ("Bin numbers above 127 or 255 do not fit into a byte.", partial(_wrapped, 256)),

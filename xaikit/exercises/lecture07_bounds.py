@@ -199,6 +199,7 @@ def _ratio(a, b):
 
 _NOISE = formula(
     id="7.5", title="The noise a linear layer bears", points=3, minutes=18, difficulty=3,
+    finite="An input that no output sees has a column of norm 0: no noise moves Wx, and its σ is the cap, as no σ may exceed it.",
     task="largest_noise(W, radius, cap): for f(x) = Wx, W (J, I), the standard deviations σ (I,) of independent "
          "Gaussian noise ε on the inputs that make Σ ln σᵢ as large as possible, with E‖Wε‖² ≤ radius² and "
          "σᵢ ≤ cap. Mind an input that no output sees, and that what inputs at the cap leave over is shared by "

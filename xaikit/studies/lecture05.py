@@ -99,13 +99,17 @@ def fitted(n, seed, sigma):
             "seconds": time.perf_counter() - began}
 
 
-def larger(name, n=1000):
+SGD, ADAM = ("sgd", {"lr": 0.05, "momentum": 0.9}), ("adam", {"lr": 2e-3})
+LARGER = {"MNIST, MLP": SGD, "CIFAR-10, CNN": ADAM, "CIFAR-10, MLP": SGD}  # the third tells data and network apart
+
+
+def larger(which, n=1000):
     """Images of MNIST or CIFAR-10 at full size, to train on and to test on: x (n, D) flat, y, and as many of others.
 
     OfflineError where they are not on the machine.  (Of CIFAR-10 both are from its training part.)"""
     from .. import data
 
-    if name == "MNIST":
+    if which.startswith("MNIST"):
         parts = data.mnist(n=n), data.mnist("test", n=n)
         return tuple(t for part in parts for t in (part.images.flatten(1), part.labels))
     found = data.cifar10(n=2 * n)
@@ -113,54 +117,61 @@ def larger(name, n=1000):
     return x[:n], y[:n], x[n:], y[n:]
 
 
-def wider(name):
-    """An MLP of two layers of 256 units for MNIST; for CIFAR-10 the small CNN of lecture 06."""
+def wider(which):
+    """An MLP of two layers of 256 units, or the small CNN of lecture 06 for CIFAR-10."""
     from torch import nn
 
     from ..dynamics.memorization import mlp
     from .lecture06 import network
 
-    return mlp(784, 256) if name == "MNIST" else nn.Sequential(nn.Unflatten(1, (3, 32, 32)), *network({}))
+    if which.endswith("CNN"):
+        return nn.Sequential(nn.Unflatten(1, (3, 32, 32)), *network({}))
+    return mlp(784 if which.startswith("MNIST") else 3072, 256)
 
 
-@study("05", "scale", minutes=8)
+@study("05", "scale", minutes=12)
 def scale(folder, progress):
-    """Section 1's six data sets, made of 1,000 images of MNIST (a wider MLP) and of CIFAR-10 (a CNN): steps until fitted.
+    """Section 1's six data sets, made of 1,000 images of MNIST and CIFAR-10, for wider MLPs and a CNN: steps until fitted.
 
     Five networks each, until none errs on its training set, which is looked at every 20 steps.  Needs both (``XAIKIT_DATA``).
-    Columns: data, name, seed, steps (empty where 6,000 were not enough), train_error and test_error at the end.
+    Columns: data (and network), name, seed, steps (empty where 6,000 were not enough), train_error and test_error at the end.
     """
+    import pandas as pd
+
+    rows = [row for which in LARGER for row in scaled(which, folder, progress)]
+    return pd.DataFrame(rows).replace({"steps": {float("inf"): None}})
+
+
+def scaled(which, folder=None, progress=True):
+    """The rows of one kind of images and network."""
     import functools
 
-    import pandas as pd
     import torch
 
     from ..dynamics.memorization import SIX, corrupt, draw, error
     from ..train import fit_many
 
-    rows = []
-    for which, optimizer, own in (("MNIST", "sgd", {"lr": 0.05, "momentum": 0.9}), ("CIFAR-10", "adam", {"lr": 2e-3})):
-        x, y, test, test_y = larger(which)
-        for name, (kind, p) in SIX.items():
-            @functools.cache
-            def spoiled(seed, kind=kind, p=p, x=x, y=y):
-                new, labels = corrupt(x, y, kind, p, seed)
-                return new - new.mean(0), labels, new.mean(0)
+    rows, (x, y, test, test_y), (optimizer, own) = [], larger(which), LARGER[which]
+    for name, (kind, p) in SIX.items():
+        @functools.cache
+        def spoiled(seed, kind=kind, p=p):
+            new, labels = corrupt(x, y, kind, p, seed)
+            return new - new.mean(0), labels, new.mean(0)
 
-            def measure(now, spoiled=spoiled):
-                xs, ys = (torch.stack(t) for t in list(zip(*(spoiled(s["seed"]) for s in now.settings), strict=True))[:2])
-                return {"train_error": error(now.forward(xs, shared=False), ys)}
+        def measure(now, spoiled=spoiled):
+            xs, ys = (torch.stack(t) for t in list(zip(*(spoiled(s["seed"]) for s in now.settings), strict=True))[:2])
+            return {"train_error": error(now.forward(xs, shared=False), ys)}
 
-            now_error = {}
-            found = fit_many(lambda s, which=which: wider(which), lambda s, spoiled=spoiled: spoiled(s["seed"])[:2], [own], SEEDS,
-                             steps=6000, batch_size=50, optimizer=optimizer, every=20, folder=folder, progress=progress,
-                             measure=lambda now, measure=measure, seen=now_error: seen.update(measure(now)) or dict(seen),
-                             until=lambda now, seen=now_error: seen["train_error"] == 0)
-            fitted = found.first("train_error", lambda share: share == 0)
-            for k in SEEDS:
-                held = test[:, draw(1, test.shape[1], seed=k)[2][0]] if kind == "shuffled pixels" else test
-                with torch.no_grad():
-                    out = found.model(k)(held - spoiled(k)[2])
-                rows.append({"data": which, "name": name, "seed": k, "steps": fitted[k].item(),
-                             "train_error": found.measured["train_error"][-1, k].item(), "test_error": error(out, test_y).item()})
-    return pd.DataFrame(rows).replace({"steps": {float("inf"): None}})
+        seen = {}
+        found = fit_many(lambda s: wider(which), lambda s, spoiled=spoiled: spoiled(s["seed"])[:2], [own], SEEDS,
+                         steps=6000, batch_size=50, optimizer=optimizer, every=20, folder=folder, progress=progress,
+                         measure=lambda now, measure=measure, seen=seen: seen.update(measure(now)) or dict(seen),
+                         until=lambda now, seen=seen: seen["train_error"] == 0)
+        fitted = found.first("train_error", lambda share: share == 0)
+        for k in SEEDS:
+            held = test[:, draw(1, test.shape[1], seed=k)[2][0]] if kind == "shuffled pixels" else test
+            with torch.no_grad():
+                out = found.model(k)(held - spoiled(k)[2])
+            rows.append({"data": which, "name": name, "seed": k, "steps": fitted[k].item(),
+                         "train_error": found.measured["train_error"][-1, k].item(), "test_error": error(out, test_y).item()})
+    return rows

@@ -1,19 +1,20 @@
-"""Lecture 07's longer run: what can be read from four layers of forty networks while they learn."""
+"""Lecture 07's longer runs: what can be read from four layers of forty networks while they learn, what ten of them kept,
+and what five networks of scenes discard."""
 import json
 import os
 
 from . import study
 
-SEEDS, OTHERS = 20, 5
+SEEDS, OTHERS, DRAWING = 20, 5, 5
+SHOWN = 3  # of the five, the pair whose gap between classifier's and auto-encoder's h4 (45 bits) is nearest the twenty's mean (44)
 MOMENTS = (0, 25, 50, 100, 200, 400, 1000, 4000)
 
 
 @study("07", "decoder-bounds", minutes=45)
 def decoder_bounds(folder, progress):
-    """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, twenty seeds; PixelCNNs.
+    """Decoder bounds of I(x; h) and I(y; h), four layers, classifier and auto-encoder, twenty seeds.
 
-    Rows: task, seed, step, layer, x_bits, y_bits; for seed 0 at the last step also what a PixelCNN says:
-    alone, pixelcnn_bits, same_label, apart, from_original (see `xaikit.dynamics.kept.decoded`).
+    Rows: task, seed, step, layer, x_bits, y_bits.
     """
     import itertools
 
@@ -22,19 +23,40 @@ def decoder_bounds(folder, progress):
 
     from ..dynamics import kept
 
-    rows, weights = [], {}
-    todo = list(itertools.product(range(SEEDS), kept.TASKS))
-    for seed, task in tqdm(todo, desc="networks", disable=not progress):
-        file, tensors = folder / f"{task}-{seed}.json", folder / f"{task}-{seed}.safetensors"
+    rows = []
+    for seed, task in tqdm(list(itertools.product(range(SEEDS), kept.TASKS)), desc="networks", disable=not progress):
+        file = folder / f"{task}-{seed}.json"
         if not file.exists():
-            found, state = kept.curves(task, seed, MOMENTS)
-            if seed == 0:
-                drawn = kept.decoded(task, found, state)
-                _write(tensors, lambda part, drawn=drawn: kept.save(drawn, part))
+            found = kept.curves(task, seed, MOMENTS)
             _write(file, lambda part, found=found: part.write_text(json.dumps(found)))
         rows += json.loads(file.read_text())
-        if seed == 0:
-            weights |= kept.read(tensors)
+    return pd.DataFrame(rows)
+
+
+@study("07", "samples", minutes=20)
+def samples(folder, progress):
+    """What PixelCNNs draw from four layers of five classifiers and five auto-encoders of 07/decoder-bounds.
+
+    Rows: task, seed, layer, and what `xaikit.dynamics.kept.decoded` measures: alone, pixelcnn_bits, same_label, apart,
+    from_original.  The networks of seed ``SHOWN`` and their PixelCNNs ship, in ``kept.WEIGHTS``.
+    """
+    import itertools
+
+    import pandas as pd
+    from tqdm.auto import tqdm
+
+    from ..dynamics import bounds, kept
+
+    rows, weights = [], {}
+    for seed, task in tqdm(list(itertools.product(range(DRAWING), kept.TASKS)), desc="networks", disable=not progress):
+        file, tensors = folder / f"{task}-{seed}.json", folder / f"{task}-{seed}.safetensors"
+        if not file.exists():
+            last = bounds.watch(task, seed, MOMENTS[-1], MOMENTS[-1:])[-1][1]
+            found, drawn = kept.decoded(task, last, seed)
+            _write(tensors, lambda part, drawn=drawn: kept.save(drawn, part))
+            _write(file, lambda part, found=found: part.write_text(json.dumps(found)))
+        rows += json.loads(file.read_text())
+        weights |= kept.read(tensors) if seed == SHOWN else {}
     _write(_home() / kept.WEIGHTS, lambda part: kept.save(weights, part))
     return pd.DataFrame(rows)
 

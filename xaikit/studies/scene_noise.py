@@ -1,11 +1,11 @@
 """The noise that scenes bear at each depth of a network: what lecture 07's text, demo and claims share."""
 import functools
 
-import numpy as np
 import torch
 
 from .. import data, zoo
 from ..dynamics import discarding
+from ..dynamics.intervals import student as interval  # noqa: F401
 
 DEPTHS = {f"layer {i + 1}": end for i, end in enumerate((2, 5, 8, 11, 14))}  # of features, each after its ReLU
 
@@ -54,12 +54,3 @@ def contrasts(depth, name="scenes-cnn", seed=0, exchanged=False, count=12):
     """Bits kept in the foreground minus elsewhere, (count,); ``exchanged``: with the mask of another scene."""
     masks = pictures(count)[1]
     return discarding.contrast(discarded(depth, name, seed, count).kept, masks.roll(1, 0) if exchanged else masks)
-
-
-def interval(values):
-    """Mean and the ends of its 95 % interval (Student's t) over values (N,): three numbers."""
-    from scipy import stats
-
-    values = np.asarray(values, float)
-    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return float(values.mean()), float(values.mean() - reach), float(values.mean() + reach)
