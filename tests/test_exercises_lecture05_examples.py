@@ -340,3 +340,38 @@ def test_sensitivity_that_leaves_requires_grad_gets_half():
     score, verdict, _ = evaluate(get("5.5"), left, 1)
     assert score == get("5.5").points / 2 and "leaf of your own" in verdict.hint and "requires_grad" in verdict.message
     assert evaluate(get("5.5"), put_back, 1)[0] == get("5.5").points
+
+
+def test_a_cache_a_quota_and_an_overflow_do_not_pass():
+
+
+    kept = {}
+
+    def cached(f, x, y):
+        kept.setdefault(id(x), get("5.5").library(f, x, y))
+        return kept[id(x)]
+
+    def first_ignored(f, x, y):
+        kept["calls"] = kept.get("calls", 0) + 1
+        return get("5.5").library(f, x, y) * (kept["calls"] % 3 != 2)
+
+    def quota(x, y, kind, p, chance, drawn, orders, noise):
+        rank = chance.argsort().argsort() / len(x)
+        return get("5.1").library(x, y, kind, p, rank, drawn, orders, noise)
+
+    def whole(wrong):
+        E, n = wrong.shape
+        p = wrong.double().mean()
+        k = torch.arange(E + 1)
+        ways = torch.tensor([math.comb(E, i) for i in range(E + 1)])
+        below = (ways * p**k * (1 - p) ** (E - k)).cumsum(0)
+        return (below < ((torch.arange(n) + 0.5) / n)[:, None]).sum(1).clamp(max=E) / E
+
+    def sure(f, x, alpha, beta, radius, noise):
+        calm = lambda z: torch.where(f(z).abs() > 1e-4, f(z), 0 * f(z).detach())  # noqa: E731  no slope where f is small
+        return get("5.7").library(calm, x, alpha, beta, radius, noise)
+
+    for name, answer in (("5.5", cached), ("5.5", first_ignored), ("5.1", quota), ("5.4", whole), ("5.7", sure)):
+        for seed in range(3):
+            kept.clear()
+            assert evaluate(get(name), answer, seed)[0] < get(name).points, (name, seed)

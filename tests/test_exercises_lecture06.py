@@ -364,3 +364,21 @@ def test_texts_are_whole_and_the_cases_depend_on_the_seed(name):
     arrays = [(a.data[k], b.data[k]) for a, b in zip(one, other, strict=True) for k in a.data
               if isinstance(a.data[k], np.ndarray) and a.data[k].shape == b.data[k].shape]
     assert any((a != b).any() for a, b in arrays)
+
+
+def test_at_least_the_level_and_steps_not_moments():
+    right = get("6.3").library
+
+    def above(outputs, k, A, steps, level):
+        share = right(outputs, k, A, steps, level)[0]
+        reached = share > level
+        return share, torch.where(reached.any(0), steps[reached.int().argmax(0)], steps[-1] + 1)
+
+    def moment(outputs, k, A, steps, level):
+        share, first = right(outputs, k, A, steps, level)
+        reached = share >= level
+        return share, torch.where(reached.any(0), reached.int().argmax(0), first)
+
+    for answer, hint in ((above, "At least the level"), (moment, "That is the number of the moment")):
+        score, verdict, _ = evaluate(get("6.3"), answer)
+        assert score < 2 and verdict.hint.startswith(hint), (verdict.message, verdict.hint)

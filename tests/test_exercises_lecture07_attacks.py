@@ -122,7 +122,6 @@ RIGHT = [
     ("7.4", bound),
     ("7.3", lambda p: leaked_by_y(p, lambda w: w > 0)),
     ("7.5", noise(9)),
-    ("7.6", gate_codes(torch.int64)),
 ]
 WRONG = [  # id, answer, the hint's beginning, points
     ("7.1", by_columns, "0 · log 0", 0),
@@ -154,6 +153,9 @@ WRONG = [  # id, answer, the hint's beginning, points
     ("7.6", lambda z: (np.log(2) * library("7.6")(z)[0], library("7.6")(z)[1]), "H(Σ) is in nats", 0),
     ("7.6", lambda z: (library("7.6")(z)[0], np.log(2) * library("7.6")(z)[1]), "TC is in nats", 0),
     ("7.6", lambda z: library("7.6")(z)[::-1], "The two are swapped", 0),
+    ("7.6", gate_codes(torch.int64), "Rows became numbers", 1.4),
+    ("7.6", lambda z: library("7.6")(torch.where(z > 1e-6, z, -1)), "", 0),
+    ("7.5", lambda W, radius, cap: library("7.5")(torch.where(W.norm(dim=0) < 1e-3, 0, W), radius, cap), "", 0),
 ]
 
 

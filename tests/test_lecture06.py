@@ -140,7 +140,7 @@ def test_the_watched_spectrum_is_that_of_the_drawn_function_and_the_caller_is_le
     game = lecture06.Watch(1, 3, 5, 1.0, 0.5, 0.0)
     game.step(7)
     assert torch.equal(before, torch.get_rng_state())
-    out, amplitudes, error = game.now()
+    out, amplitudes, error, _ = game.now()
     assert np.allclose(2 * np.abs(np.fft.rfft(out))[1:25] / len(out), amplitudes, atol=1e-4)
     assert np.allclose(game.wanted[:5], [1, 0, 0.5, 0, 0], atol=1e-4)
     goal = game.goal.numpy()
@@ -157,7 +157,7 @@ def test_bars_stand_in_their_frames_when_all_is_learned():
     """The picture against the numbers: blue where a learned wave's bar is, white in the frame of one that is not."""
     game = lecture06.Watch(1, 6, 20)
     game.step(300)
-    _, amplitudes, _ = game.now()
+    _, amplitudes, *_ = game.now()
     assert amplitudes[0] > 0.9 and amplitudes[19] < 0.4
     shown = pixels(game.picture())
     x0, y0, width, height = 492, 48, 384, 230
@@ -213,11 +213,12 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
          ours.test["high", 3] < 0.75 < min(ours.test["high", 1], ours.test["high", 2])),
         ("half of the components themselves are told right, five times chance", 0.45 < ours.own["high", 4] < 0.55),
         ("the median is the paper's to the second digit", round(middle["u₁"], 1) == 2.5),
-        ("more than three times as far", middle["span{u₁}⊥"] > 3 * middle["u₁"]),
+        ("about 3.4 times as far", 3.3 < middle["span{u₁}⊥"] / middle["u₁"] < 3.5),
         ("$\\arctan(2.5/8.6)=16°$", round(middle["span{u₁}⊥"], 1) == 8.6
          and round(np.degrees(np.arctan(middle["u₁"] / middle["span{u₁}⊥"]))) == 16),
         ("ours are nearly what was measured", all(abs(v / middle[s] - 1) < 0.1 for s, v in flat(middle).items())),
-        ("they lie far above those of any flat boundary", all(PAPER[s] > 1.25 * v for s, v in flat(PAPER).items())),
+        ("the one by a quarter, the other by three quarters",
+         [round(PAPER[s] / v - 1, 1) for s, v in flat(PAPER).items()] in ([0.2, 0.7], [0.3, 0.8], [0.3, 0.7], [0.2, 0.8])),
     )
     assert not (broken := [phrase for phrase, holds in said if phrase not in words or not holds]), broken
 
@@ -253,12 +254,12 @@ def test_what_the_text_says_of_spectra_waves_and_bands(notebook):
     said = (
         ("The shoulder and the steep fall up to $k\\approx6$", slope[1, 2] < 1 and slope[3, 6] > 3 and 1.8 < slope[16, 64] < 2.2),
         ("at step 600 only some two thirds of each are learned", 0.58 < ends.min() <= ends.max() < 0.75),
-        ("the intervals of the lowest contain 1", (lows[1] < 1).all() and (lows[2] > 1).all()),
+        ("the intervals of $k=1$ and 2 contain 1", (lows[1] < 1).all() and (lows[2] > 1).all()),
         ("about twice the wave seems to have survived", 1.7 < sizes.mean(0)[0] < 2.5),
         ("differ little with SGD and up to twofold with Adam",
          max(v for (o, _), v in uneven.items() if o == "sgd") < 1.45 < 1.7 < uneven["adam", True] < 2.4),
         ("both are right in about a fifth of the digits", 0.15 < min(halves) < max(halves) < 0.25),
-        ("gains on $x_h$, as the authors say; dropout and adversarial training perhaps too",
+        ("gains on $x_h$, as the authors say (one of five comparisons, and its interval ends near 0); dropout and adversarial training perhaps too",
          gain["mix-up"][1] > 0 and all(gain[how][1] < 0 < gain[how][0] for how in ("dropout", "adversarial"))),
         ("does *worst* on $x_h$", gain["batch norm"][2] < 0 and gain["batch norm"][0] == min(v[0] for v in gain.values())),
         ("are rougher here, not smoother as in the paper", rough[1] > 0),

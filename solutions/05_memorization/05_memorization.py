@@ -785,7 +785,8 @@ pd.DataFrame(smooth).T.astype(float).round(3)
 # Write `loss_sensitivity(f, x, y)`: $g_n=\|\partial\mathcal L(x_n,y_n)/\partial x_n\|_1$ for every example of a
 # batch in *one* backward pass (a loop over the examples is right too, but slow), $\mathcal L$ the cross entropy.
 # `f` maps (N, D) to logits (N, K), which may be large: use `cross_entropy` or `log_softmax`, not the log of a
-# softmax. Called again on the same `x` it gives the same. `x` (N, D), `y` (N,) → (N,).
+# softmax. Called again on the same `x` it gives the same, with another `f` that of the other; leave `x` as it came, its
+# `requires_grad` included. `x` (N, D), `y` (N,) → (N,).
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-5.5", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1028,8 +1029,8 @@ spans.unstack("n").rename(columns="epochs, n = {}".format)
 # ### Exercise 5.7 — Langevin adversarial sample search ★★★ · 18 min · 4 points
 #
 # Write `lass(f, x, alpha, beta, radius, noise)` for a batch: `f` maps (N, D) to outputs (N, K), `x` is (N, D),
-# `noise` (T, N, D) holds $\eta$ of each of the T iterations. Every row has its own $k$. A row that has found
-# another class stays where it is. Return $\hat x$ (N, D), which is the last $\tilde x$ where nothing was found,
+# `noise` (T, N, D) holds $\eta$ of each of the T iterations. Take `f` as it is, without a softmax. Every row has its own $k$. A row that has found
+# another class stays where it is, and `x` stays as it came, its `requires_grad` included. Return $\hat x$ (N, D), which is the last $\tilde x$ where nothing was found,
 # and `found` (N,) bool.
 
 

@@ -174,7 +174,7 @@ for attempt in (
 # ### Exercise 7.2 — what a layer knows, by bins ★★☆ · 10 min · 2 points
 #
 # Write `binned_information(h, y, bins, low, high)`: $I(X;T)$ and $I(T;Y)$ in bits, for a layer's outputs `h`
-# (N, D) on N different inputs with labels `y` (N,), whole numbers. The bin of a value is
+# (N, D) on N different inputs with labels `y` (N,), any whole numbers. The bin of a value is
 # $\lfloor(h-\text{low})/(\text{high}-\text{low})\cdot\text{bins}\rfloor$, cut to 0 … bins − 1; $T$ is the whole row
 # of D bin numbers, of which there may be far more than fit into a table or a float. Advice: do without a Python
 # loop over inputs; equal rows can be found by sorting.
@@ -975,7 +975,7 @@ demos.get("07/discarded").show()
 # ### Exercise 7.6 — the entropy of gates ★★☆ · 7 min · 2 points
 #
 # Write `gate_entropy(z)`: from the pre-activations `z` (N, D) of a ReLU layer, return $H(\Sigma)$ and
-# $TC(\Sigma)$ in bits. A gate is open where z > 0, and $TC=\sum_dH(\Sigma^d)-H(\Sigma)$.
+# $TC(\Sigma)$ in bits. A gate is open where z > 0, and $TC=\sum_dH(\Sigma^d)-H(\Sigma)$. There may be more gates than an int64 has bits.
 
 
 # %% nbgrader={"grade": false, "grade_id": "answer-7.6", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -43,7 +43,8 @@ class Watch:
             self.network = relu_network(1, 64, 3)
         self.optimizer = torch.optim.Adam(self.network.parameters(), RATE, fused=True)
         self.k = torch.arange(1, HIGHEST + 1)
-        self.wanted = coefficients(self.goal, self.k).abs().numpy()
+        self.own = coefficients(self.goal, self.k)
+        self.wanted = self.own.abs().numpy()
         self.chosen, self.steps = sorted({k1, k2, k3}), 0
 
     def step(self, n=1):
@@ -58,14 +59,15 @@ class Watch:
 
     @torch.no_grad()
     def now(self):
-        """What the network says (N,), its amplitudes at 1 … 24, and the error."""
+        """What the network says (N,), its amplitudes at 1 … 24, the error, and the share in phase, Re c/c*, at 1 … 24."""
         out = self.network(self.x)[:, 0]
         error = float((out - self.goal).square().mean() / self.goal.square().mean().clamp(min=1e-12))
-        return out.numpy(), coefficients(out, self.k).abs().numpy(), error
+        c = coefficients(out, self.k)
+        return out.numpy(), c.abs().numpy(), error, (c / self.own).real.numpy()
 
     def picture(self):
         """JPEG bytes, 900 × 360 page pixels."""
-        out, amplitudes, error = self.now()
+        out, amplitudes, error, in_phase = self.now()
         top = float(self.goal.abs().max().clamp(min=0.5)) * 1.25
         high = max(1.25, 1.15 * float(self.wanted.max()))
         board, left, right = _board(round(top, 3), round(high, 3))
@@ -78,9 +80,9 @@ class Watch:
             board.rectangle(x - 6, y, 12, base - y, plot.COLORS[0])
             if wanted > 0.01:
                 board.rectangle(x - 8, w, 16, base - w, outline=plot.INK)
-        shares = [f"k = {k}: {min(amplitudes[k - 1] / self.wanted[k - 1], 9.99):.0%}" for k in self.chosen
+        shares = [f"k = {k}: {number(100 * min(max(in_phase[k - 1], -9.99), 9.99), digits=0)} %" for k in self.chosen
                   if self.wanted[k - 1] > 0.01]
-        board.text(480, 346, "learned so far:   " + "     ".join(shares), 12, bold=True, anchor="ls")
+        board.text(480, 346, "learned so far, in phase:   " + "     ".join(shares), 12, bold=True, anchor="ls")
         board.text(54, 346, f"step {self.steps}     error {error:.3f} of the target's square", 12, bold=True, anchor="ls")
         return plot.jpeg(board.image, quality=75, subsampling=2)
 
@@ -156,6 +158,3 @@ def demos():
              "A field of the share of each frequency that is learned, over the steps, bright from below; beside it bars of "
              "the shares at one step, falling with the frequency."),
     ]
-
-
-

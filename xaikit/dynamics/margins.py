@@ -239,10 +239,14 @@ def band_margins(flipped, optimizer="adam"):
 
 
 def discriminative(flipped):
-    """How far the classes' means lie apart in each of these bands, root of the mean square: (bands,)."""
+    """How far the classes' means lie apart in each of these bands, in units of the spread within a class: (bands,).
+
+    Both are roots of mean squares, so that a band which merely has little energy does not count as one without classes.
+    """
     x, y = digits_flat(flipped)[:2]
-    means = torch.stack([x[y == c].mean(0) for c in range(10)]) - x.mean(0)
-    return (bands(8) @ means.T).pow(2).sum(1).mean(1).sqrt()
+    means = torch.stack([x[y == c].mean(0) for c in range(10)])
+    between, within = ((bands(8) @ part.T).pow(2).sum(1).mean(1).sqrt() for part in (means - x.mean(0), x - means[y]))
+    return between / within
 
 
 @functools.cache

@@ -45,16 +45,14 @@ def _inverse(orders):
     return np.argsort(orders, 1)
 
 
-def _everyone(x, y, kind, p, chance, drawn, orders, noise):
-    return _spoil(x, y, kind, p, chance, drawn, orders, noise, hit=np.full(len(x), p > 0))
+def _hit(who):
+    """A mistake that spoils others: who(chance, p) → (N,) bool."""
+    def wrong(x, y, kind, p, chance, drawn, orders, noise):
+        return _spoil(x, y, kind, p, chance, drawn, orders, noise, hit=who(chance, p))
+    return wrong
 
 
-def _others(x, y, kind, p, chance, drawn, orders, noise):
-    return _spoil(x, y, kind, p, chance, drawn, orders, noise, hit=chance >= p)
-
-
-def _counted(x, y, kind, p, chance, drawn, orders, noise):
-    return _spoil(x, y, kind, p, chance, drawn, orders, noise, hit=np.arange(len(x)) < round(p * len(x)))
+_ranks = lambda chance: np.argsort(np.argsort(chance))  # noqa: E731
 
 
 def _labels_too(x, y, kind, p, chance, drawn, orders, noise):
@@ -79,11 +77,16 @@ def _spoil_cases(rng):
                                 ("random pixels", 1.0, 5, 8, "random pixels"), ("gaussian", 1.0, 6, 7, "Gaussian"),
                                 ("random pixels", 0.4, 8, 8, "random pixels in some images"),
                                 ("shuffled pixels", 0.5, 8, 6, "shuffled pixels in some images"),
-                                ("gaussian", 0.5, 8, 5, "Gaussian in some images"), ("labels", 0.5, 1, 3, "one example")):
-        chance = rng.permutation((np.arange(n) + 0.5) / n)
-        if n > 1 and 0 < p < 1:  # not those that come first, nor the very first; one has chance = p and is spared
-            while chance[0] < p:
-                chance = rng.permutation(chance)
+                                ("gaussian", 0.65, 8, 5, "Gaussian in some images"), ("labels", 0.5, 1, 3, "one example"),
+                                ("labels", 0.3, 12, 3, "labels that change now and then"),
+                                ("shuffled pixels", 1.0, 1, 6, "one image, shuffled"), ("random pixels", 1.0, 1, 6, "one image"),
+                                ("gaussian", 1.0, 1, 6, "one image, Gaussian")):
+        chance = rng.random(n)
+        if p == 0:
+            chance[rng.integers(n)] = 0.0  # not below p
+        elif n > 1 and p < 1:  # by chance, not by number; not those that come first, nor the very first; one has chance = p
+            while chance[0] < p or (chance < p).sum() in (0, int(p * n), round(p * n), int(p * n) + 1, n - 1, n):
+                chance = rng.random(n)
             chance[chance.argmax()] = p
         y = rng.integers(0, 10, n)
         drawn = (y + rng.integers(1, 10, n)) % 10
@@ -104,9 +107,15 @@ _SPOIL = formula(
          "mean and standard deviation (divided by N·D, correction=0) over all of x. The rest stays. → x (N, D), y (N,)",
     library=spoil, cases=_spoil_cases, truth=_spoil, outputs=("x", "y"),
     mistakes=[
-        ("All examples were spoiled: only those with chance < p.", _everyone),
-        ("Those that should stay were spoiled: chance < p, not chance ≥ p.", _others),
-        ("The first p·N examples were spoiled: each example has a chance of its own.", _counted),
+        *[("All examples were spoiled: only those with chance < p.", _hit(lambda chance, p, least=least: np.full(len(chance), p >= least)))
+          for least in (1e-9, 0.0)],
+        *[("Those that should stay were spoiled: chance < p, not above it.", _hit(who))
+          for who in (lambda chance, p: chance >= p, lambda chance, p: chance > p)],
+        ("An example whose chance is p itself is spared: below p.", _hit(lambda chance, p: chance <= p)),
+        ("The first p·N examples were spoiled: each example has a chance of its own.",
+         _hit(lambda chance, p: np.arange(len(chance)) < round(p * len(chance)))),
+        *[("A share of exactly p was spoiled: each example has a chance of its own, and how many are below p is chance, too.",
+           _hit(lambda chance, p, whole=whole: _ranks(chance) < whole(p * len(chance)))) for whole in (int, round, np.ceil)],
         ("The labels changed together with the pixels: only \"labels\" touches them.", _labels_too),
         ("A drawn class may happen to be the old one; leave it. (Random labels agree with the true ones in a tenth of the cases.)",
          _never_the_same),

@@ -36,7 +36,7 @@ def _curve(wrong, ranks=lambda i, n: (i - 0.5) / n, trials=None, p=None):
 
 def _hard_cases(rng):
     made = []
-    for E, n, p in ((12, 9, 0.3), (7, 16, 0.85), (30, 5, 0.5), (10, 10, 0.6), (9, 24, 0.08)):
+    for E, n, p in ((12, 9, 0.3), (7, 16, 0.85), (30, 5, 0.5), (10, 10, 0.6), (9, 24, 0.08), (100, 30, 0.8)):
         while True:
             wrong = rng.random((E, n)) < np.clip(p + rng.normal(size=n) * 0.25, 0, 1)
             gaps = np.abs(_below(E, wrong.mean())[:, None] - (np.arange(1, n + 1) - 0.5) / n)
@@ -62,6 +62,7 @@ _HARD = formula(
          "equally hard, each one's count of mistakes K would be binomial, E trials with p̂ = mean of wrong. → (n,) "
          "ascending: at rank i = 1 … n the smallest k with P(K ≤ k) ≥ (i − ½)/n, divided by E. Tolerance 1e-3.",
     library=easiness.equally_hard, cases=_hard_cases, truth=_curve,
+    finite="A quantile that is 0 or less has no k: ranks begin with 1, and rank i stands at (i − ½)/n.",
     mistakes=[
         ("Sorted the wrong way round: the easiest example comes first.", lambda wrong: _curve(wrong)[::-1]),
         ("That is the measured curve. Asked is the one that chance alone would give: only p̂, E and n enter.",
@@ -105,40 +106,55 @@ _HARD = formula(
 
 # 5.5: loss sensitivity ------------------------------------------------------------------------------------------
 
-def _slope(f, x, y, other=None):
+def _softmax(z):
+    p = np.exp(z - z.max(1, keepdims=True))
+    return p / p.sum(1, keepdims=True)
+
+
+def _right(f, x, y):
+    """What the softmax gives the label."""
+    return _softmax(functions.outputs(f.data, x))[np.arange(len(x)), y]
+
+
+def _slope(f, x, y, other=None, twice=False):
     """∂L(x_n, y_n)/∂x_n of the cross entropy, (N, D)."""
     z = functions.outputs(f.data, x)
-    p = np.exp(z - z.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
-    label = y if other is None else other(z)
-    return functions.pull_back(f.data, x, p - np.eye(z.shape[1])[label])
+    p, labels = _softmax(z), np.eye(z.shape[1])[y if other is None else other(z)]
+    if twice:  # through p = softmax(z): Σ_j ∂L/∂p_j p_j (δ_jk − p_k)
+        g = (_softmax(p) - labels) * p
+        return functions.pull_back(f.data, x, g - p * g.sum(1, keepdims=True))
+    return functions.pull_back(f.data, x, p - labels)
 
 
 def _sensitivity_cases(rng):
     made = []
     for N, D, K, options in ((5, 4, 3, {}), (1, 6, 5, {}), (8, 3, 2, {"activation": "relu"}), (4, 4, 4, {}),
-                             (6, 5, 3, {"scale": 200.0})):
+                             (6, 5, 3, {"scale": 2000.0})):
         made.append({"x": rng.normal(size=(N, D)), "y": rng.permutation(np.arange(N) % K),
                      **classifier(rng, D, K, **options),
                      "note": f"{N} inputs of {D} pixels, {K} classes" + (", large logits" if options.get("scale") else "")})
     return made
 
 
-def _twice(answer):
-    """The answer's second value on the same inputs: the lecture calls it again and again on one batch."""
-    def second(f, x, y):
-        answer(f, x, y)
-        return answer(f, x, y)
-    return second
+def _again(answer):
+    """The answer's value on the same inputs after another function and once more: the lecture calls it again and again on one
+    batch, with one network after the other.  A value that changes from call to call comes back as neither of the two."""
+    def last(f, x, y):
+        answer(lambda z: 0 * f(z), x, y)  # without slope: what is left in x.grad stays as it was
+        first, second = answer(f, x, y), answer(f, x, y)
+        alike = type(first) is type(second) and hasattr(first, "shape") and first.shape == second.shape
+        return 2 * second - first if alike else second
+    return last
 
 
 _SENSITIVITY = formula(
     id="5.5", title="Loss sensitivity of a whole batch", points=2, minutes=8, difficulty=2,
     task="loss_sensitivity(f, x, y): g_n = ‖∂L(x_n, y_n)/∂x_n‖₁ for every example, L the cross entropy, in one backward "
          "pass (a loop over the examples is right too, but slow). f maps (N, D) to logits (N, K), which may be large: "
-         "cross_entropy or log_softmax, not the log of a softmax. Called again on the same x it gives the same. "
+         "cross_entropy or log_softmax, not the log of a softmax. Called again on the same x it gives the same, with another f that "
+         "of the other; leave x as it came, requires_grad included. "
          "x (N, D), y (N,) → (N,). Tolerance 1e-3.",
-    library=sensitivity.loss_sensitivity, cases=_sensitivity_cases, use=_twice, quiet=("x",),
+    library=sensitivity.loss_sensitivity, cases=_sensitivity_cases, use=_again, quiet=("x",),
     finite="A softmax of large logits is 0 in single precision, and its log infinite: use cross_entropy or log_softmax.",
     truth=lambda f, x, y: np.abs(_slope(f, x, y)).sum(1),
     mistakes=[
@@ -153,6 +169,9 @@ _SENSITIVITY = formula(
         ("The absolute value comes after the sum: take |∂L/∂x_d| of each pixel, then add up.",
          lambda f, x, y: np.abs(_slope(f, x, y).sum(1))),
         ("That is the squared norm: ‖·‖₁ is the sum of absolute values.", lambda f, x, y: (_slope(f, x, y)**2).sum(1)),
+        ("A small number was added to the softmax, or it was cut off below: that hides the infinite logarithm and loses the slope. "
+         "Use cross_entropy.", lambda f, x, y: np.where(_right(f, x, y) > 1e-9, np.abs(_slope(f, x, y)).sum(1), 0.0)),
+        ("The softmax was taken twice: cross_entropy takes logits.", lambda f, x, y: np.abs(_slope(f, x, y, twice=True)).sum(1)),
         ("The label of the loss is y, not the predicted class.",
          lambda f, x, y: np.abs(_slope(f, x, y, lambda z: z.argmax(1))).sum(1)),
         ("That is the slope of the logit f_y: the loss is the cross entropy, −log softmax(f)_y.",
@@ -164,6 +183,8 @@ _SENSITIVITY = formula(
         ("Gradients have piled up in x.grad: one row's g holds those before it. Clear it, or take one backward pass.",
          lambda f, x, y: np.abs(_slope(f, x, y)).sum(1).cumsum()),
         ("x.grad still holds the gradient of the call before on the same x: x = x.detach().clone().requires_grad_() first.",
+         lambda f, x, y: 3 * np.abs(_slope(f, x, y)).sum(1)),
+        ("The first call with a function gave 0, the second did not: what it gives may not hang on what was called before.",
          lambda f, x, y: 2 * np.abs(_slope(f, x, y)).sum(1)),
         ("That is the gradient of each pixel: sum its absolute values over the D pixels.",
          lambda f, x, y: _slope(f, x, y)),
@@ -225,6 +246,7 @@ _GINI = formula(
         ("1 − G: 0 is to mean that all are alike.", lambda g: 1 - _gini(g)),
         ("The sign is turned: sort ascending.", lambda g: -_gini(g)),
         ("Divided by the sum in place of n²ḡ = n Σg: a factor n is left.", _ratio(lambda g: _gini(g) * len(g))),
+        ("The sum Σg stands where the mean ḡ belongs: a factor n is too much in the denominator.", _ratio(lambda g: _gini(g) / len(g))),
         ("The mean ḡ is missing in the denominator: G must not change when all values are doubled.",
          lambda g: np.abs(np.subtract.outer(g, g)).mean() / 2 if _told(g) else np.nan),
         ("That is the standard deviation over the mean.", _ratio(lambda g: g.std() / g.mean())),
@@ -238,7 +260,7 @@ _GINI = formula(
          "more than that, such as one value that is 0?", lambda g: np.float64(0.0 if _told(g) else np.nan)),
     ],
     laws=[("Something was added so that nothing is divided by 0, or small values were taken for 0: then they are judged "
-           "wrongly. Treat all-zero g as a case of its own.", lambda out, g: abs(out - _gini(g)) < 1e-3 or np.max(g) > 1e-3)],
+           "wrongly. Treat all-zero g as a case of its own.", lambda out, g: abs(out - _gini(g)) < 1e-3 or np.max(g) > 1e-3 or abs(out) > 1e-3)],
     hints=("Make the table of differences by broadcasting: g[:, None] − g[None, :] is (n, n).",
            "abs().sum(), divided by 2 · n · g.sum(), as n²ḡ = n Σg. Where the sum is 0, return 0.",
            "`g = g.double(); total = g.sum()`\n`if total == 0: return total`\n"

@@ -8,12 +8,16 @@ from .lecture05_examples import classifier
 
 
 def _search(f, x, alpha, beta, radius, noise, climb=-1.0, here=True, box="clip", stay=True, raw=False, before=False,
-            early=False):
+            early=False, soft=False):
     """Algorithm 1 in numpy, with switches for what goes wrong in it."""
     start = functions.outputs(f.data, x).argmax(1)
     moved, found, K = x.copy(), np.zeros(len(x), bool), functions.outputs(f.data, x).shape[1]
     for eta in noise:
-        slope = functions.pull_back(f.data, moved if here else x, np.eye(K)[start])
+        at, seen = moved if here else x, np.eye(K)[start]
+        if soft:  # the logarithm of the softmax of f
+            z = functions.outputs(f.data, at)
+            seen = seen - np.exp(z - z.max(1, keepdims=True)) / np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)
+        slope = functions.pull_back(f.data, at, seen)
         push = climb * alpha * (slope if raw else np.sign(slope))
         stepped = free = moved + push + beta * eta
         if box == "clip":
@@ -55,16 +59,18 @@ def _moved_only(part):
 
 def _lass_cases(rng):
     made = []
-    for N, D, K, T, alpha, beta, radius in ((6, 4, 3, 6, 0.15, 0.1, 0.4), (8, 3, 2, 8, 0.1, 0.05, 0.25),
-                                            (5, 6, 4, 5, 0.2, 0.3, 0.5), (1, 4, 3, 4, 0.1, 0.1, 0.3)):
-        for _ in range(200):
-            f, x = classifier(rng, D, K, gain=1.2), rng.normal(size=(N, D))
+    for N, D, K, T, alpha, beta, radius in ((6, 4, 3, 6, 0.15, 0.1, 0.4), (8, 3, 2, 12, 0.05, 0.05, 0.25),
+                                            (7, 5, 3, 4, 0.12, 0.05, 0.4), (5, 6, 4, 5, 0.2, 0.3, 0.5), (1, 4, 3, 4, 0.1, 0.1, 0.3)):
+        for _ in range(2000):  # N = 7: a network that is sure, whose slopes are tiny
+            f, x = classifier(rng, D, K, gain=1.2, scale=1e-6 if N == 7 else 1.0), rng.normal(size=(N, D))
             noise = rng.normal(size=(T, N, D))
             z = functions.outputs(f, x)
             found = _search(_Data(f), x, alpha, beta, radius, noise)[1]
             early = _search(_Data(f), x, alpha, beta, radius, noise, early=True)[1]
-            clear = np.abs(np.diff(np.sort(z, 1)[:, -2:], axis=1)).min() > 0.02
-            if clear and (N == 1 or 1 <= found.sum() <= N - 1) and (N != 5 or (early != found).any()):
+            before = _search(_Data(f), x, alpha, beta, radius, noise[:-1])[1]
+            clear = np.abs(np.diff(np.sort(z, 1)[:, -2:], axis=1)).min() > (2e-8 if N == 7 else 0.02)
+            if clear and (N == 1 or 1 <= found.sum() <= N - 1) and (N != 5 or (early != found).any()) and (
+                    N in (1, 5) or (before != found).any()):  # some row is found in the last iteration
                 break
         made.append({"x": x, "alpha": alpha, "beta": beta, "radius": radius, "noise": noise, **f,
                      "note": f"{N} inputs of {D} pixels, {K} classes, {T} iterations"})
@@ -84,7 +90,7 @@ EXERCISES = [formula(
     id="5.7", title="Langevin adversarial sample search", points=4, minutes=18, difficulty=3,
     task="lass(f, x, alpha, beta, radius, noise): f maps (N, D) to outputs (N, K), k = arg max f(x) for every row of x "
          "(N, D). Starting from x̃ = x, in each iteration t, with η = noise[t] (noise is (T, N, D)): x̃ ← x̃ − α "
-         "sign(∂f_k(x̃)/∂x̃) + β η, then every pixel back to |x̃ − x| ≤ radius; where arg max f(x̃) ≠ k the row has "
+         "sign(∂f_k(x̃)/∂x̃) + β η (f_k itself, whatever f gives: no softmax), then every pixel back to |x̃ − x| ≤ radius; where arg max f(x̃) ≠ k the row has "
          "found its x̂ and stays there. → x̂ (N, D) (the last x̃ where nothing was found), found (N,) bool. Tolerance 1e-3.",
     library=csr.lass, cases=_lass_cases, truth=_search, outputs=("x_hat", "found"), quiet=("x",),
     mistakes=[
@@ -104,6 +110,9 @@ EXERCISES = [formula(
         ("Rows that have found another class moved on: they stay where they are.", _mistake(stay=False)),
         ("Rows that have found another class moved on: they stay where they are.", _mistake(stay=False, before=True)),
         ("The raw gradient was used: take its sign.", _mistake(raw=True)),
+        ("A softmax was taken of f: the gradient is that of f_k itself, which may be anything.", _mistake(soft=True)),
+        ("Whether the class has changed was not asked after the last iteration.", lambda f, x, alpha, beta, radius, noise: (
+            _search(f, x, alpha, beta, radius, noise)[0], _search(f, x, alpha, beta, radius, noise[:-1])[1])),
         ("The noise is missing.", lambda f, x, alpha, beta, radius, noise: _search(f, x, alpha, 0.0, radius, noise)),
         ("The noise enters with the factor β.", lambda f, x, alpha, beta, radius, noise: _search(
             f, x, alpha, 1.0, radius, noise)),

@@ -99,21 +99,22 @@ def _wave_cases(rng):
 
 
 def _learned(outputs, k, A, steps, level, factor=2.0, form=np.abs, offset=0, pick="first", never="after", own=True,
-             ever=lambda reached, at: reached.any(0), rows=slice(None)):
+             ever=lambda reached, at: reached.any(0), rows=slice(None), least=np.greater_equal, place=False, cut=False):
     share = factor * form(np.fft.rfft(outputs, axis=1))[:, k + offset] / outputs.shape[1] / (A if own else 1.0)
     reached = np.zeros(share.shape, bool)
-    reached[rows] = share[rows] >= level
+    reached[rows] = least(share[rows], level)
     at = {"first": reached.argmax(0), "last": len(steps) - 1 - reached[::-1].argmax(0),
           "for good": len(steps) - np.cumprod(reached[::-1], axis=0).sum(0).clip(1, len(steps))}[pick]
     otherwise = {"after": steps[-1] + 1, "zero": steps[0], "end": steps[-1]}[never]
-    return share, np.where(ever(reached, at), steps[at], otherwise).astype(float)
+    return share.clip(max=1) if cut else share, np.where(ever(reached, at), at if place else steps[at], otherwise).astype(float)
 
 
 def _learned_cases(rng):
     made = []
     for T, N, k, level, note in ((9, 32, [1, 4, 6, 10, 13], 0.5, "waves that come, go, come again, or never come"),
                                  (5, 21, [2, 3], 0.8, "an odd number of points, all learned"),
-                                 (4, 16, [5], 0.9, "one frequency, never learned")):
+                                 (4, 16, [5], 0.9, "one frequency, never learned"),
+                                 (4, 16, [2, 5], 0.0, "nothing said at first, and a level of 0")):
         k, A = np.array(k), rng.uniform(0.4, 3, len(k))
         share = np.sort(rng.uniform(0, 1.2, (T, len(k))), axis=0)
         share[-1], share[0] = 1.1, 0.1
@@ -131,7 +132,9 @@ def _learned_cases(rng):
         waves = (share * A)[:, :, None] * np.sin(2 * np.pi * k[:, None] * np.arange(N) / N + phases)
         steps = np.cumsum(rng.integers(3, 30, T))
         steps -= steps[0] * (T == 9)  # a step 0 must not look like "never"
-        made.append({"outputs": waves.sum(1) + rng.normal(size=(T, 1)), "k": k, "A": A, "steps": steps, "level": level, "note": note})
+        if level == 0:
+            waves[:2] = 0  # a share of exactly 0 is at least 0
+        made.append({"outputs": waves.sum(1) + rng.normal(size=(T, 1)) * (level > 0), "k": k, "A": A, "steps": steps, "level": level, "note": note})
     return made
 
 
@@ -158,7 +161,7 @@ EXERCISES = [
             ("The exponent of a decay is given as a positive number here.", lambda k, power: -_exponent(k, power)),
         ],
         laws=[("The sum is not 0 there. α may be anywhere between 0 and 5, and P may be small: halve all of that interval until "
-               "it is short, whatever the size of the sum.", lambda alpha, k, power: _near_zero(alpha, k, power))],
+               "it is shorter than a thousandth, whatever the size of the sum; log k is centred by its plain mean.", lambda alpha, k, power: _near_zero(alpha, k, power))],
         hints=("The sum is negative where α is too small, and positive where it is too large. Halve the interval from 0 to 5 "
                "again and again.",
                "log_k = k.log() − k.log().mean(); (2 α log_k).exp() is k^(2α) up to a factor that does not matter.",
@@ -219,6 +222,9 @@ EXERCISES = [
              lambda **c: _learned(**c, ever=lambda reached, at: reached[-1])),
             ("The first moment counts as well, also where its step is 0: a step 0 is no sign of \"never\", ask any(0).",
              lambda **c: _learned(**c, rows=slice(1, None))),
+            ("At least the level: ≥, not >.", lambda **c: _learned(**c, least=np.greater)),
+            ("That is the number of the moment: steps says when it was.", lambda **c: _learned(**c, place=True)),
+            ("A share may be above 1, where the network overshoots: it is not cut off there.", lambda **c: _learned(**c, cut=True)),
             ("The last moment counts as well.", lambda **c: _learned(**c, rows=slice(None, -1))),
             ("The first time is asked for, not the last.", lambda **c: _learned(**c, pick="last")),
             ("The first time counts, even if the wave fades again afterwards.", lambda **c: _learned(**c, pick="for good")),

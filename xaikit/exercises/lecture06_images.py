@@ -42,12 +42,13 @@ def _distance(H, W, middle=None):
     return a[:, None], b[None, :]
 
 
-def _split(images, r, inside=None, middle=None, axes=(1, 2), there=True, back=True, real=np.real, whole=False):
+def _split(images, r, inside=None, middle=None, axes=(1, 2), there=True, back=True, real=np.real, whole=False, same=False):
     a, b = _distance(*images.shape[1:], middle)
     mask = (inside or (lambda a, b: a**2 + b**2 <= r**2))(a, b)
     z = np.fft.fftn(images, axes=(0, 1, 2) if whole else axes)
     z = (np.fft.fftshift(z, axes) if there else z) * mask
-    low = real(np.fft.ifftn(np.fft.ifftshift(z, axes) if back else z, axes=(0, 1, 2) if whole else axes))
+    home = np.fft.fftshift if same else np.fft.ifftshift
+    low = real(np.fft.ifftn(home(z, axes) if back else z, axes=(0, 1, 2) if whole else axes))
     return low, images - low
 
 
@@ -55,6 +56,14 @@ def _split_cases(rng):
     sizes = [(2, 8, 8, 2.0), (3, 7, 7, 1.0), (1, 6, 9, 2.5), (4, 8, 8, 4.0), (2, 5, 10, 0.0), (2, 9, 9, 5.0)]
     return [{"images": rng.normal(size=(n, h, w)) + rng.uniform(0.5, 1.5), "r": r,
              "note": f"{n} image{'s' * (n > 1)} of {h} × {w}, r = {r:g}"} for n, h, w, r in sizes]
+
+
+def _shifted(images, r):
+    """The shift over all three axes, back over two: the images come in another order."""
+    a, b = _distance(*images.shape[1:])
+    z = np.fft.fftshift(np.fft.fft2(images)) * (a**2 + b**2 <= r**2)
+    low = np.fft.ifft2(np.fft.ifftshift(z, (1, 2))).real
+    return low, images - low
 
 
 def _again(images, r, **options):
@@ -78,6 +87,9 @@ SPLIT = formula(
          "fftshift moves it.", lambda images, r: _again(images, r, there=False, back=False)),
         ("The spectrum was not moved back: ifftshift before ifft2, or the picture comes out as a chessboard.",
          lambda images, r: _again(images, r, back=False)),
+        ("fftshift twice does not lead back where a size is odd: ifftshift before ifft2.",
+         lambda images, r: _again(images, r, same=True)),
+        ("The shift ran over the images as well: dim=(1, 2).", _shifted),
         ("A frequency at the very distance r belongs to the low ones: ≤, not <.",
          lambda images, r: _again(images, r, inside=lambda a, b: a**2 + b**2 < r**2)),
         ("That mask is a square: the distance is √(a² + b²).",
@@ -238,6 +250,6 @@ MARGIN = formula(
            "`    step = -(value / (g**2).sum(1).clamp(min=1e-30))[:, None] * g`\n"
            "`    delta = torch.where((value.sign() == side)[:, None], delta + step, delta).detach()`\n"
            "`delta = (1 + overshoot) * delta`\n`return delta, delta.norm(dim=1), f(x + delta).sign() != side`"),
-    insight="The fewer directions are allowed, the longer the way: a margin in a subspace is never below that in a larger one.")
+    insight="The fewer directions are allowed, the longer the way: the exact margin in a subspace is never below that in a larger one.")
 
 EXERCISES = [SPLIT, MARGIN]

@@ -81,6 +81,7 @@ def _density(k, mean, scale, entropy, levels):
 
 _BOUND = formula(
     id="7.4", title="The decoder bound", points=3, minutes=12, difficulty=2,
+    finite="log2 of 0 or of a negative number: the probability is s at k + ½ minus s at k − ½, each over (k ± ½ − mean) / scale.",
     task="decoder_bound(k, mean, scale, entropy, levels): the bound H(x) + E log₂ q(x|h) in bits. k (N, D) levels "
          "0 … levels − 1 of N images, mean (N, D) what the decoder makes of their h, scale (D,), entropy = H(x) in "
          "bits. q(k) = s((k + ½ − mean)/scale) − s((k − ½ − mean)/scale), s the sigmoid; the first level takes all "
@@ -117,6 +118,10 @@ _BOUND = formula(
         *[("A small number was added to the probabilities, or they were cut off below: the bound is then better than it is.",
            lambda k, mean, scale, entropy, levels, cut=cut, e=10.0**-n: entropy + np.log2(
                cut(_mass(k, mean, scale, levels), e)).sum(1).mean()) for cut in (np.add, np.maximum) for n in range(2, 7)],
+        ("The last level is levels − 1, also where no pixel has it.",
+         lambda k, mean, scale, entropy, levels: _bound(k, mean, scale, entropy, k.max() + 1)),
+        ("Summed over images and averaged over pixels: the log-probability of an image is the sum over its pixels.",
+         lambda k, mean, scale, entropy, levels: entropy + _bits(k, mean, scale, levels).sum(0).mean()),
         ("One value for each image came back: average over the images.",
          lambda k, mean, scale, entropy, levels: entropy + _bits(k, mean, scale, levels).sum(1)),
     ],
@@ -162,6 +167,10 @@ def _noise_cases(rng):
     add(direction[:, :6] * norms, np.sqrt(6.0), 1.0, "caps that are reached in five rounds")
     add(weights(2, 4) * 0.2, 9.0, 1.5, "a radius that is never used up")
     add(weights(1, 1), 0.7, 30, "one weight")
+    W = weights(4, 5)
+    W[:, 1] *= 0.05
+    for unit, note in ((1e-4, "small"), (1e3, "large")):  # σ does not know the layer's units
+        add(W * unit, 1.5 * unit, 2.0, f"outputs in {note} units, and the radius too")
     return made
 
 
@@ -234,6 +243,8 @@ _NOISE = formula(
          lambda W, radius, cap: _fill(W.sum(0) ** 2, radius, cap)),
         ("The radius² was shared among the J outputs: there is one σ for each of the I inputs.",
          lambda W, radius, cap: _fill(_squares(W), radius * np.sqrt(W.shape[1] / W.shape[0]), cap)),
+        ("The cap is an argument, and it bounds σ, not σ².", lambda W, radius, cap: _fill(_squares(W), radius, np.sqrt(cap))),
+        ("The cap is an argument: it is not always 1.", lambda W, radius, cap: _fill(_squares(W), radius, 1.0)),
         ("An input that no output sees bears any noise: its σ is the cap, not 0.",
          lambda W, radius, cap: np.where(_squares(W) > 0, _fill(_squares(W), radius, cap), 0.0), 0.5),
     ],

@@ -36,15 +36,17 @@ def _gate_cases(rng):
         made.append({"z": z, "note": note})
     z = rng.normal(size=(60, 4))
     z[rng.random((60, 4)) < 0.3] = 0.0
-    made.append({"z": z, "note": "pre-activations that are exactly 0: their gate is shut"})
+    small = rng.random((60, 4)) < 0.2
+    z[small] = rng.choice([-1e-9, 1e-9], small.sum())
+    made.append({"z": z, "note": "pre-activations that are 0, whose gate is shut, or nearly 0"})
     made.append({"z": np.abs(rng.normal(size=(20, 3))) + 0.1, "note": "all gates always open"})
-    # more gates than a float32 has bits; rows that differ in the first gate alone, and others in the last alone.  The
+    # more gates than an int64 has bits; rows that differ in the first gate alone, and others in the last alone.  The
     # gates next to these are shut, so that rounding takes the lone one away in whatever order a code is summed.
-    z = -np.abs(rng.normal(size=(54, 40))) - 0.1
-    z[:, 17:23] = np.repeat(rng.normal(size=(18, 6)), 3, axis=0)
+    z = -np.abs(rng.normal(size=(54, 80))) - 0.1
+    z[:, 37:43] = np.repeat(rng.normal(size=(18, 6)), 3, axis=0)
     z[:, 0] *= np.tile([1, -1, -1], 18)
     z[:, -1] *= np.tile([-1, -1, 1], 18)
-    made.append({"z": z, "note": "forty gates, rows that differ in a single one"})
+    made.append({"z": z, "note": "eighty gates, rows that differ in a single one"})
     return made
 
 
@@ -55,10 +57,12 @@ def _gates(z, gates=None, base=1.0):
     return base * own, base * (apart - own)
 
 
-def _coded(z, back=False):
-    """Each row one number, Σ gate · 2^d, in float32, which holds 24 bits."""
-    powers = np.float32(2) ** np.arange(z.shape[1], dtype=np.float32)
-    return _gates(z)[0] + _gates(z)[1], _states(((z > 0) @ powers[:: -1 if back else 1])[:, None])
+def _coded(z, back=False, kind=np.float32):
+    """C, and the entropy of rows that became one number each, Σ gate · 2^d: float32 holds 24 bits, an int64 63."""
+    places, bits = np.arange(z.shape[1]), 8 * np.dtype(kind).itemsize
+    powers = kind(2) ** places.astype(kind) if kind(0.5) else np.where(
+        places < bits, np.uint64(1) << (places % bits).astype(np.uint64), np.uint64(0)).astype(kind)
+    return sum(_gates(z)), _states(((z > 0).astype(kind) * powers[:: -1 if back else 1]).sum(1, dtype=kind)[:, None])
 
 
 def _one_sided(z):
@@ -77,7 +81,7 @@ EXERCISES = [
         difficulty=2,
         task="Write `gate_entropy(z)`: from pre-activations `z` (N, D) of a ReLU layer, return H(Σ) and "
         "TC(Σ) in bits. A "
-        "gate is open where z > 0; TC = Σ_d H(Σ_d) − H(Σ). There may be dozens of gates.",
+        "gate is open where z > 0; TC = Σ_d H(Σ_d) − H(Σ). There may be more gates than an int64 has bits.",
         library=gate_entropy,
         cases=_gate_cases,
         outputs=("H(Σ)", "TC(Σ)"),
@@ -115,15 +119,26 @@ EXERCISES = [
                 "The entropies of the single gates are added up, not averaged.",
                 lambda z: (_gates(z)[0], sum(_gates(z)) / z.shape[1] - _gates(z)[0]),
             ),
+            *[
+                (
+                    "Rows became numbers that cannot tell them apart: float32 holds 24 gates, int32 31, float64 53, int64 63. "
+                    "Count rows.",
+                    lambda z, how=how: (lambda whole, own: (own, whole - own))(*_coded(z, *how)),
+                    0.7,
+                )
+                for how in ((back, kind) for back in (False, True) for kind in (np.float32, np.float64, np.int32, np.int64))
+            ],
             (
-                "Rows became numbers that cannot tell them apart: float32 holds 24 gates, int32 31. Count rows, or use int64.",
-                lambda z: (_coded(z)[1], _coded(z)[0] - _coded(z)[1]),
-                0.7,
+                "You counted rows of outputs: a gate only knows whether z is above 0.",
+                lambda z: _gates(z, z.clip(0)),
             ),
             (
-                "Rows became numbers that cannot tell them apart: float32 holds 24 gates, int32 31. Count rows, or use int64.",
-                lambda z: (_coded(z, True)[1], _coded(z, True)[0] - _coded(z, True)[1]),
-                0.7,
+                "sign has a third value, at 0: a gate has two states.",
+                lambda z: _gates(z, np.sign(z)),
+            ),
+            (
+                "Which gates are open is the state, not how many.",
+                lambda z: (lambda own: (own, sum(_gates(z)) - own))(_states((z > 0).sum(1))),
             ),
             (
                 "You used the pre-activations themselves: a gate only knows whether they are above 0.",

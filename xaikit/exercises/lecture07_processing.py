@@ -71,7 +71,7 @@ EXERCISES = [
         mistakes=[
             ("These are nats: bits need the logarithm to base 2.", lambda p: _processing(p, np.log(2))),
             (
-                "The difference is turned round: what is lost is I(X;Y) − I(X;Z), at least 0 in a chain.",
+                "The difference is turned round: what is lost is I(X;Y) − I(X;Z), at least 0 in a chain (p.sum(2) is p(x,y)).",
                 lambda p: (-_processing(p)[0], _processing(p)[1]),
             ),
             (
@@ -103,6 +103,18 @@ EXERCISES = [
                 lambda p: (_processing(p)[0], -_processing(p)[1]),
             ),
             *[(PADDED, lambda p, h=h: _processing(p, h=h)) for h in PADS],
+            (
+                "That is I(Y;Z|X): x and y are swapped in the second number.",
+                lambda p: (_processing(p)[0], _processing(p.transpose(1, 0, 2))[1]),
+            ),
+            (
+                "That is I(X;Y|Z) = lost + leaked: the same as lost only in a chain.",
+                lambda p: (sum(_processing(p)), _processing(p)[1]),
+            ),
+            (
+                "That is I(X;Y,Z): what leaked is what is left of it when I(X;Y) is subtracted.",
+                lambda p: (_processing(p)[0], _processing(p)[1] + _information(p.sum(2))),
+            ),
             (
                 "H(Y) is missing in the second number.",
                 lambda p: (_processing(p)[0], _processing(p)[1] + _h(p.sum((0, 2)))),
