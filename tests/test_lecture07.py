@@ -165,6 +165,10 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
     last = studies.table("07/decoder-bounds").query("task == 'classifier' and layer == 'h1' and step == 4000").x_bits.mean()
     test, labels = kept.held_back()
     first, second = torch.randint(len(test), (2, 20_000), generator=torch.Generator().manual_seed(0))
+    images, told_of = bounds.moved_digits()
+    codes = kept.shipped()["classifier"]["h4"][0]
+    decoder = bounds.Decoders(1, 64, 100).fit(codes(images)[None], bounds.level(images), told_of, steps=200)
+    independent = float(decoder.nats(codes(test)[None], bounds.level(test), labels)[0].mean() / np.log(2))
     alike = (test[first] - test[second])[labels[first] == labels[second]].square().mean().sqrt()
     lowest = gates.study().measured["test"][:, :6].amin(0).mean()
     own, other = (scene_noise.contrasts("layer 5", exchanged=e).mean() for e in (False, True))
@@ -181,6 +185,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
          together[1, 4] > 2 * together[0, 4] and (together[1] - together[0]).argmax() == 4),
         ("their outputs lie nearly on a line", np.mean([v.sum() ** 2 / (v**2).sum() for v in vary]) < 1.1),
         ("(from $h_1$ about half)", abs(drawn.pixelcnn_bits["h1"] / last - 0.5) < 0.03),
+        ("(the decoder of an $h_4$ in section 4 reached −165)", abs(independent + 165) < 1),
         ("differ by four fifths of what two digits of the same class do", abs(drawn.apart["h4"] / alike - 0.8) < 0.04),
         ("pass a test loss of 1.40", f"{lowest:.2f}" == "1.40"),
         ("more than twice as much at layer 5", own > 2 * other > 0),

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from xaikit import cli, studies
+from xaikit import cli, home, studies
 
 
 @pytest.fixture
@@ -61,3 +61,8 @@ def test_every_study_ships_its_table():
         rows = studies.table(each.name)
         assert len(rows) and not rows.isna().all().any(), each.name
         assert each.what.endswith(".") and each.minutes > 0
+
+
+def test_the_readme_of_data_names_every_table():
+    told = (home() / "data" / "README.md").read_text()
+    assert not [study.name for study in studies.registered() if f"`{study.file.stem}`" not in told]
