@@ -119,3 +119,18 @@ def test_cases_follow_from_the_seed_and_cross_a_pipe():
 def test_without_truth_laws_and_shape_are_needed():
     with pytest.raises(ValueError, match=r"exercise 1\.9: .* laws"):
         formula(id="1.9", library=scale, cases=lambda rng: [], **TEXTS)
+
+
+def test_what_is_shown_of_pictures_is_the_row_that_differs_most():
+    from xaikit.exercises import get
+    from xaikit.exercises.feedback import evaluate
+    from xaikit.exercises.judging import show
+
+    def one_pixel(images, r):
+        low, high = get("6.6").library(images, r)
+        low[0, 2, 3] += 1
+        return low, high
+
+    _, verdict, _ = evaluate(get("6.6"), one_pixel)
+    assert verdict.expected.startswith("low = row 0, 2 of shape") and verdict.came.startswith("low = row 0, 2 of shape")
+    assert show([1.0, 1e-9]) == "[1, 0]" and show([2e-20, 1e-20]) == "[2e-20, 1e-20]" and show([]) == "[]"

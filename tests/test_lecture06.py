@@ -167,6 +167,16 @@ def test_bars_stand_in_their_frames_when_all_is_learned():
         assert (at[2] - at[0] > 80) == blue, (k, at)
 
 
+def test_a_small_low_wave_is_not_called_learned_before_it_is():
+    game = lecture06.Watch(1, 6, 14, 0.05, 1.0, 1.0)
+    game.step(80)
+    _, amplitudes, _, met = game.now()
+    assert amplitudes[0] / game.wanted[0] > 1.5 and met[0] < 0.5, "its place is taken by the network's own waves"
+    game = lecture06.Watch(1, 6, 14)
+    game.step(600)
+    assert (game.now()[3][[0, 5]] > 0.9).all()
+
+
 def test_stop_means_stop_and_ten_pictures_a_second_are_possible():
     player = demos.get("06").show()
     player.step(5)

@@ -1227,8 +1227,9 @@ plot.describe(
 # ## The live demo
 #
 # Three waves of your choice and a network that learns them: left the function, right its spectrum. Press
-# play. Which wave is last? Can you make a lower one wait for a higher one by making its amplitude small? (“Learned so far” counts
-# the part in phase, $\operatorname{Re}c(k)/c^*(k)$: beside a small wave the network's own low frequencies are large, and they do not count.)
+# play. Which wave is last? Can you make a lower one wait for a higher one by making its amplitude small? (“Learned so far” is
+# $1-|c(k)-c^*(k)|\,/\,|c^*(k)|$, not below 0: amplitude *and* phase have to be right. Beside a small wave the network's own low frequencies are
+# large, and $|c|/|c^*|$ would call it learned.)
 
 # %% tags=["demo"]
 demos.get("06").show()

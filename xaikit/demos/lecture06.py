@@ -59,15 +59,16 @@ class Watch:
 
     @torch.no_grad()
     def now(self):
-        """What the network says (N,), its amplitudes at 1 … 24, the error, and the share in phase, Re c/c*, at 1 … 24."""
+        """What the network says (N,), its amplitudes at 1 … 24, the error, and how far each wave is met, 1 − |c − c*| / |c*|,
+        not below 0, at 1 … 24: amplitude and phase have to be right."""
         out = self.network(self.x)[:, 0]
         error = float((out - self.goal).square().mean() / self.goal.square().mean().clamp(min=1e-12))
         c = coefficients(out, self.k)
-        return out.numpy(), c.abs().numpy(), error, (c / self.own).real.numpy()
+        return out.numpy(), c.abs().numpy(), error, (1 - (c - self.own).abs() / self.own.abs()).clamp(0).numpy()
 
     def picture(self):
         """JPEG bytes, 900 × 360 page pixels."""
-        out, amplitudes, error, in_phase = self.now()
+        out, amplitudes, error, met = self.now()
         top = float(self.goal.abs().max().clamp(min=0.5)) * 1.25
         high = max(1.25, 1.15 * float(self.wanted.max()))
         board, left, right = _board(round(top, 3), round(high, 3))
@@ -80,9 +81,8 @@ class Watch:
             board.rectangle(x - 6, y, 12, base - y, plot.COLORS[0])
             if wanted > 0.01:
                 board.rectangle(x - 8, w, 16, base - w, outline=plot.INK)
-        shares = [f"k = {k}: {number(100 * min(max(in_phase[k - 1], -9.99), 9.99), digits=0)} %" for k in self.chosen
-                  if self.wanted[k - 1] > 0.01]
-        board.text(480, 346, "learned so far, in phase:   " + "     ".join(shares), 12, bold=True, anchor="ls")
+        shares = [f"k = {k}: {met[k - 1]:.0%}" for k in self.chosen if self.wanted[k - 1] > 0.01]
+        board.text(480, 346, "learned so far:   " + "     ".join(shares), 12, bold=True, anchor="ls")
         board.text(54, 346, f"step {self.steps}     error {error:.3f} of the target's square", 12, bold=True, anchor="ls")
         return plot.jpeg(board.image, quality=75, subsampling=2)
 

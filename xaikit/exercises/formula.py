@@ -129,8 +129,10 @@ def formula(*, id, library, cases, truth=None, mistakes=(), laws=(), shape=None,
                    if all(np.shape(a) == p.shape for a, p in zip(arrays, parts, strict=True))]
         verdict = decide(value, target, fitting, tolerance, f"The values differ from what is expected, for {case.note}.")
         worst = max(range(len(parts)), key=lambda i: float(np.abs(parts[i] - expected[i]).max(initial=0.0)) / scales[i])
-        verdict = Verdict(verdict.fraction, verdict.message, verdict.hint, _shown(outputs, worst, expected[worst]),
-                          _shown(outputs, worst, parts[worst]), fits=verdict.fits)
+        off = np.abs(parts[worst] - expected[worst])
+        row = np.unravel_index(off.argmax(), off.shape)[:-1] if off.size else ()
+        verdict = Verdict(verdict.fraction, verdict.message, verdict.hint, _shown(outputs, worst, expected[worst], row),
+                          _shown(outputs, worst, parts[worst], row), fits=verdict.fits)
         if not verdict.fits:
             broken = [message for message, law in laws if not _holds(law, parts, values, outputs)]
             if broken:
@@ -206,13 +208,11 @@ def _of(name, verdict):
     return Verdict(verdict.fraction, f"{name}: {verdict.message}", verdict.hint, verdict.expected, verdict.came)
 
 
-def _shown(outputs, index, value):
+def _shown(outputs, index, value, row):
     from .judging import show
 
-    return (f"{outputs[index]} = " if outputs else "") + show(value)
+    return (f"{outputs[index]} = " if outputs else "") + show(value, row)
 
 
 def _holds(law, parts, values, outputs):
     return bool(law(tuple(parts) if outputs else parts[0], **values))
-
-

@@ -174,11 +174,16 @@ def shape_hint(got, shape, steps=0) -> str:
     return ""
 
 
-def show(value) -> str:
-    """An array as short text."""
+def show(value, row=None) -> str:
+    """An array as short text: of a larger one with several axes the row at ``row``, a tuple, with its place."""
     value = np.asarray(value, dtype=np.float64)
-    number = {"float_kind": lambda v: f"{v:.4g}"}
-    shown = np.array2string(value, formatter=number, separator=", ", threshold=12, edgeitems=3)
+    least = 1e-6 * np.abs(value[np.isfinite(value)]).max(initial=0.0)  # beside it the rest is rounding
+    place = ""
+    if value.ndim > 1 and value.size > 12:
+        row = row if row is not None else (0,) * (value.ndim - 1)
+        place, value = f"row {', '.join(map(str, row))} of shape {value.shape}: ", value[row]
+    number = {"float_kind": lambda v: "0" if abs(v) <= least else f"{v:.4g}"}
+    shown = place + np.array2string(value, formatter=number, separator=", ", threshold=12, edgeitems=3)
     return shown if len(shown) <= 300 else shown[:300] + " …"
 
 

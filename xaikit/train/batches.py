@@ -1,14 +1,19 @@
 """The data of many networks, and the order in which each of them meets it."""
+import itertools
+
 import torch
 
 
 def batches(n, batch_size, seed):
     """The rows of batch 0, 1, 2 …: (B,) indices; each epoch is a new order of all n rows, a last short batch is left out."""
-    size, epoch = min(batch_size, n), 0
-    while True:
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
-        yield from order[:n // size * size].split(size)
-        epoch += 1
+    return (rows[0] for rows in _together(n, min(batch_size, n), [seed]))
+
+
+def _together(n, size, seeds):
+    """The same for several seeds at once, (E, B) each: an epoch's orders are stacked once, not in every step."""
+    for epoch in itertools.count():
+        orders = torch.stack([torch.randperm(n, generator=torch.Generator().manual_seed(seed * 100_003 + epoch)) for seed in seeds])
+        yield from orders[:, :n // size * size].split(size, 1)
 
 
 class Data:
@@ -25,17 +30,23 @@ class Data:
         size = plan.batch_size and min(plan.batch_size, *self.sizes)
         if size is None and len(set(self.sizes)) > 1:
             raise ValueError("data sets of several sizes need a batch_size")
-        self.orders = [batches(n, size, s["seed"]) for n, s in zip(self.sizes, settings, strict=True)] if size else None
+        seeds = [s["seed"] for s in settings]
+        if not size:
+            self.rows = None
+        elif len(set(self.sizes)) == 1:
+            self.rows = _together(self.sizes[0], size, seeds)
+        else:
+            self.rows = map(torch.stack, zip(*(batches(n, size, seed) for n, seed in zip(self.sizes, seeds, strict=True)), strict=True))
         sigma = torch.tensor([float(s.get("noise", 0)) for s in settings], dtype=self.x.dtype)
         self.sigma = sigma.view(-1, *[1] * (self.x.dim() - 1)) if sigma.any() else None
         self.noise = [torch.Generator().manual_seed(s["seed"] * 7919 + 1) for s in settings]
 
     def batch(self):
         """The next batch of every network: x (E, B, …), y (E, B, …)."""
-        if self.orders is None:
+        if self.rows is None:
             x, y = self.x[self.which_x], self.y[self.which_y]
         else:
-            rows = torch.stack([next(order) for order in self.orders])
+            rows = next(self.rows)
             x, y = _drawn(self.x, self.which_x, rows), _drawn(self.y, self.which_y, rows)
         if self.sigma is not None:
             x = x + self.sigma * torch.stack([torch.randn(x.shape[1:], generator=g, dtype=x.dtype) for g in self.noise])
@@ -47,9 +58,8 @@ class Data:
 
     def resume(self, step, state):
         """Go on with batch number ``step``."""
-        for _ in range(step if self.orders else 0):
-            for order in self.orders:
-                next(order)
+        for _ in range(step if self.rows else 0):
+            next(self.rows)
         for generator, kept in zip(self.noise, state, strict=True):
             generator.set_state(kept)
 

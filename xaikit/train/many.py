@@ -157,10 +157,10 @@ def train_stack(plan, settings, models, vectorised=True, tick=lambda n=1: None, 
             torch.default_generator.manual_seed(1_000_003 * settings[0]["seed"] + step)
             stack.template.train()
             losses, grads = _gradients(losses_of, stack, *data.batch())
-            bad = ~losses.isfinite()
-            diverged[bad & (diverged < 0)] = step
+            if not losses.isfinite().all():
+                diverged[~losses.isfinite() & (diverged < 0)] = step
             factor = float(plan.schedule((step + 0.5) / plan.steps)) if plan.schedule else 1.0
-            update(grads, factor, diverged < 0)
+            update(grads, factor, (diverged >= 0).nonzero()[:, 0])
             kept.keep(standing)
             tick()
     return stack, at, {k: torch.stack(v) for k, v in found.items()}, diverged
@@ -225,9 +225,10 @@ class _Update:
                            "weight_decay": decay, **({} if optimizer == "adam" else {"momentum": momentum})})
         self.optimizer = (torch.optim.AdamW if optimizer == "adam" else torch.optim.SGD)(groups, fused=True)
 
-    def __call__(self, grads, factor, alive):
-        grads = {n: g * self.stack.masks[n] if n in self.stack.masks else g for n, g in grads.items()}
-        gone = (~alive).nonzero().flatten()
+    def __call__(self, grads, factor, gone):
+        """One step; the networks ``gone``, indices, stay as they were."""
+        for name in grads.keys() & self.stack.masks.keys():
+            grads[name] = grads[name] * self.stack.masks[name]
         kept = {n: p[gone].clone() for n, p in self.stack.parameters.items()} if len(gone) else {}
         for name in kept:
             grads[name][gone] = 0
@@ -236,7 +237,7 @@ class _Update:
             for view, (name, row) in zip(group["params"], places, strict=True):
                 view.grad = grads[name][row]
         self.optimizer.step()
-        for name, p in kept.items():  # those that have diverged stay as they were
+        for name, p in kept.items():
             self.stack.parameters[name][gone] = p
 
 
