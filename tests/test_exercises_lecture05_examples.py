@@ -343,8 +343,6 @@ def test_sensitivity_that_leaves_requires_grad_gets_half():
 
 
 def test_a_cache_a_quota_and_an_overflow_do_not_pass():
-
-
     kept = {}
 
     def cached(f, x, y):

@@ -180,6 +180,7 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
     radii = lecture05_examples.RADII
     critical = {kind: stages.ratio_over_radius(kind, radii).mean(-1) for kind in stages.KINDS}
     larger = studies.table("05/scale").groupby(["data", "name"])[["steps", "test_error"]].mean()
+    mlp = studies.table("05/scale").query("data == 'CIFAR-10, MLP'")
     ratio = {key: steps / larger.steps[key[0], "true labels"] for key, steps in larger.steps.items()}
     rows = studies.table("05/budget").query("section == 11").groupby(["by", "strength", "steps"]).memorised.mean()
     cost = lecture05_examples.traded().cost
@@ -188,7 +189,8 @@ def test_the_numbers_in_the_text_are_those_of_the_tables(notebook):
         ("8,970 weights", sum(p.numel() for p in memorization.mlp(64, 64).parameters()) == 8970),
         ("four and a half times the steps, as on our digits", 4.3 < ratio["MNIST, MLP", "random labels"] < 4.7),
         ("shuffled pixels cost the CNN about a fifth more", 1.15 < ratio["CIFAR-10, CNN", "shuffled pixels"] < 1.25),
-        ("only about a third longer than true ones", 1.25 < ratio["CIFAR-10, MLP", "random labels"] < 1.4),
+        ("only about a third longer than true ones (its interval contains 1)", 1.25 < ratio["CIFAR-10, MLP", "random labels"] < 1.4
+         and memorization.interval(mlp[mlp.name == "random labels"].steps / mlp[mlp.name == "true labels"].steps.mean())[1] < 1),
         ("MLP fits in about half the steps, cost the CNN nearly as many",
          ratio["CIFAR-10, MLP", "random pixels"] < 0.56 < 0.9 < ratio["CIFAR-10, CNN", "random pixels"] < 1),
         ("nearly two thirds of the test images are wrong",

@@ -220,7 +220,7 @@ pd.DataFrame(
 # %% [markdown]
 # **What to see.** Every network fits every set again, MLP or CNN. The *order* is no law. On MNIST labels without meaning cost
 # four and a half times the steps, as on our digits, but noise images now cost no more than true labels on real ones: in 784
-# dimensions they lie farther apart still. On CIFAR-10 random labels take the same MLP only about a third longer than true ones, and the CNN not
+# dimensions they lie farther apart still. On CIFAR-10 random labels take the same MLP only about a third longer than true ones (its interval contains 1), and the CNN not
 # at all. Most of that is due to the *data*, since the MLP is MNIST's: random labels can only be slower where there is
 # something quick to learn in true ones; of 1,000 photographs these networks learn little (nearly two thirds of the test images are wrong), so that most of the true labels, too,
 # have to be learned by heart. What is due to the *network*: shuffled pixels cost the CNN about a fifth more steps

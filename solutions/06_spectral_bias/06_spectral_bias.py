@@ -907,7 +907,7 @@ beside_paper(longer, "CIFAR-10, longer run", 32)
 # is not: networks that saw only $x_h$ recognise many of the original images, three quarters and more up to $r=2$, fewer
 # beyond. The column “own”
 # says why: at $r=1$ the high component *is* the digit. What the paper calls high, beyond 4 of 32, is in these small
-# scans still stroke. Even at $r=4$, where only the finest stripes are left, 17 of 64 frequencies at the rim of the spectrum, half of the
+# scans still stroke. Even at $r=4$, where only the finest stripes are left, 17 of 64 frequencies at or near the rim of the spectrum, half of the
 # components themselves are told right, five times chance.
 #
 # On **CIFAR-10** it is the other way round. The high half is the paper's, at or near the chance of 0.1 on whole

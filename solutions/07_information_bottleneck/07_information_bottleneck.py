@@ -925,8 +925,7 @@ pd.DataFrame(
 
 # %% [markdown]
 # **What to see.** The five hardly differ: at layer 5 their means lie within a few hundredths of each other. The network of
-# the figure, which ships with the course, lies above all five there, farther than a sixth draw should, and we do not know why: trained
-# once more from its own seed it comes out near them. The sign, the growth with depth and the order of the controls at layer 5 are the same for every seed;
+# the figure, which ships with the course, lies above all five there, farther than a sixth draw should, and we do not know why. The sign, the growth with depth and the order of the controls at layer 5 are the same for every seed;
 # the second decimal is not.
 #
 # **Why not gradients?** They are in units of the layer. Multiply weights and biases of layer 2 by 10 and divide the

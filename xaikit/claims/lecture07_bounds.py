@@ -66,8 +66,9 @@ def _label():
 @longer
 def _compressed():
     text, found = _all("classifier", "x_bits", _LATE, ("h4",))
-    down, early = fell("classifier", "h4", "x_bits", _LATE), _all("classifier", "x_bits", 25, ("h4",), 100)[0]
-    return f"{text}, down in {down} of 20 networks; early, {early}", bool(found[0][1] < 0)
+    each, *_ = _differences("classifier", "h4", "x_bits", _LATE, None)
+    early = _all("classifier", "x_bits", 25, ("h4",), 100)[0]
+    return f"{text}, down in {(each < 0).sum()} of {len(each)} networks; early, {early}", bool(found[0][1] < 0)
 
 
 @claim("07", _DARLOW, "classifier: it falls late in the layers before, too (holds: in h2 and h3)", "falls late, less")
