@@ -9,6 +9,7 @@ from xaikit.widgets import Check, Slider
 
 playwright = pytest.importorskip("playwright.sync_api")
 SRC = "() => document.querySelector('img.widget-image').src"
+VALUES = "() => [document.activeElement.outerHTML.slice(0, 80), ...[...document.querySelectorAll('select')].map(s => s.value)]"
 
 
 def key_of(spec):
@@ -62,7 +63,8 @@ def test_every_control_moves_its_picture_by_keyboard(page, served, tmp_path, lec
                     break
             else:
                 page.screenshot(path=tmp_path / "stuck.png")
-                raise AssertionError(f"{demo.name}, {name}: the picture stays ({tmp_path / 'stuck.png'})")
+                said = page.locator("span[role=status]").all_inner_texts(), page.evaluate(VALUES)
+                raise AssertionError(f"{demo.name}, {name}: the picture stays ({tmp_path / 'stuck.png'}): {said}, {errors}")
             page.wait_for_timeout(1000)  # the newest of five moves
             said = " ".join(page.locator("span[role=status]").all_inner_texts())
             assert "Error" not in said, f"{demo.name}, {name}: {said}"

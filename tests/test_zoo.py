@@ -16,7 +16,7 @@ from xaikit.errors import DamagedFile, OfflineError
 from xaikit.zoo import networks, store, torchvision_nets
 from xaikit.zoo.recipes import RECIPES, forget_words, jiggle, mirror, turn_and_mirror
 
-NAMES = ["digits-mlp", "digits-cnn", "digits-resnet", "shapes-cnn", "scenes-cnn", "sentiment-cnn", "digits-sdae", "digits-dbn",
+NAMES = ["digits-mlp", "digits-cnn", "digits-resnet", "shapes-cnn", "scenes-cnn", "shapes-words", "sentiment-cnn", "digits-sdae", "digits-dbn",
          "scenes-segmenter", "scenes-gan", "scenes-gan-hessian"]
 LABELLED = [name for name in NAMES if not RECIPES[name].measure]
 REAL = os.environ.get("XAIKIT_DATA")
@@ -53,7 +53,7 @@ def test_shipped_network_is_what_its_card_says(name):
         assert abs(zoo.accuracy(name, net) - card["accuracy"]) < 1.5 / card["test_items"], "one item may fall on the fence"
         assert card["accuracy"] >= .97
     else:
-        assert zoo.score(name, net) == pytest.approx(card["score"], abs=.01 if "gan" in name else .5)
+        assert zoo.score(name, net) == pytest.approx(card["score"], abs=.01 if "gan" in name else .5 if card["score"] > 1 else 1e-4)
         assert card["measured"] == RECIPES[name].measured and "accuracy" not in card
         with pytest.raises(ValueError, match=f"no labels.*{re.escape(card['measured'])}"):
             zoo.accuracy(name, net)

@@ -97,6 +97,7 @@ def flip_curves(
     share=0.2,
     output="probability",
     seed=0,
+    first=None,
 ):
     """(class score, best other class's score) while pixels are flipped, each (N, steps + 1); index 0 is the
     image itself.
@@ -104,7 +105,8 @@ def flip_curves(
     ``images`` (N, C, H, W), ``labels`` int or (N,) the class followed, ``relevance`` (N, H, W) what orders
     the pixels. ``replace``: see ``replacement``.  All levels of an image go through the network together, so
     that memory is bounded by ``steps`` images and what the network holds of a chunk.  ``output``:
-    "probability" (softmax) or "logit".
+    "probability" (softmax) or "logit".  ``first``: the network's outputs (N, K) for the images themselves,
+    where they are known.
     """
     if output not in ("probability", "logit"):
         raise ValueError(f"output is 'probability' or 'logit', not {output!r}")
@@ -113,10 +115,12 @@ def flip_curves(
     own, rival = [], []
     with explaining(model, images, labels, many=True) as score:
         target = score.predicted().target
-        together = max(1, score.chunks(len(images) * len(flips))[0].stop // len(flips))  # a chunk is filled
+        first = logits(score, images) if first is None else first
+        together = max(1, score.chunks(len(images) * steps)[0].stop // steps)  # a chunk is filled
         for rows in torch.arange(len(images)).split(together):
-            points = torch.cat([flipped(images[i], other[i], turns[i], flips) for i in rows])
-            out = logits(score, points).unflatten(0, (len(rows), len(flips)))
+            points = torch.cat([flipped(images[i], other[i], turns[i], flips[1:]) for i in rows])
+            out = logits(score, points).unflatten(0, (len(rows), steps))
+            out = torch.cat([first[rows, None], out], 1)
             if out.shape[2] < 2:
                 raise ValueError("flipping follows a class against the others: the network needs two "
                                  "outputs or more")
@@ -196,6 +200,8 @@ def pixel_flipping(
     ):
         for start in parts:
             rows, by_chance = slice(start, start + batch_size), {}  # one random order serves all methods
+            with explaining(model, images[rows]) as score:
+                first = logits(score, images[rows])
             for name in maps:
                 bar.update()
                 if name in why:
@@ -207,7 +213,7 @@ def pixel_flipping(
                 for o, r in ways:
                     made = by_chance.get(r) if o == "random" else None
                     made = made or _mean_curves(
-                        model, images[rows], classes[rows], found, o, r, seed=seed + start, **settings
+                        model, images[rows], classes[rows], found, o, r, seed=seed + start, first=first, **settings
                     )
                     if o == "random":
                         by_chance[r] = made

@@ -114,9 +114,12 @@ def bootstrap(values, seed=0, draws=2000, level=0.95):
 
 def resampled(values, seed=0, draws=2000):
     """The means of ``draws`` resamples of the last axis: (…, N) → (…, draws)."""
-    n = values.shape[-1]
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) / n
-    return values @ weights.T
+    return values @ _weights(values.shape[-1], seed, draws).T
+
+
+@functools.lru_cache(maxsize=8)  # tables ask again and again for the same few
+def _weights(n, seed, draws):
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) / n
 
 
 def rank_correlation(a, b):

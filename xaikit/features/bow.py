@@ -85,10 +85,7 @@ class Vocabulary:
 
 
 def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensions=8, per_image=60, seed=0):
-    """Visual words by k-means and a Gaussian mixture (both scikit-learn) on ``per_image`` descriptors of each image.
-
-    ``components`` 0: words alone, without the mixture that Fisher vectors need.
-    """
+    """Visual words by k-means and a Gaussian mixture (both scikit-learn) on ``per_image`` descriptors of each image."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
@@ -104,8 +101,6 @@ def learn_vocabulary(images, windows=(12, 18), words=128, components=6, dimensio
         points = torch.cat(sample).numpy()
         means = MiniBatchKMeans(words, batch_size=2048, n_init=1, max_iter=20, random_state=seed).fit(points)
         centres.append(_tensor(means.cluster_centers_))
-        if not components:
-            continue
         edges = points[np.linalg.norm(points, axis=1) > 0.5]  # a mixture of mostly empty windows would say little
         pca = PCA(dimensions, random_state=seed).fit(edges)
         mixture = GaussianMixture(components, covariance_type="diag", reg_covar=1e-4, random_state=seed)
@@ -165,16 +160,18 @@ def bags(vocabulary, images, mappings=("rank",), p=(1.0,), batch_size=4):
     """{(mapping, p): bags of words (N, V) float64} of images (N, 1, H, W); memory is bounded by ``batch_size``."""
     from tqdm.auto import tqdm
 
-    found = {(name, power): [] for name in mappings for power in p if power == 1 or name != "fisher"}
-    for batch in tqdm(images.split(batch_size), "bags of words", leave=False, disable=len(images) < 100):
-        maps = integral_maps(batch)
+    found = {}
+    for rows in tqdm(torch.arange(len(images)).split(batch_size), "bags of words", leave=False, disable=len(images) < 100):
+        maps = integral_maps(images[rows])
         every = [descriptors(maps, window) for window in vocabulary.windows]
         for name in mappings:
             m = [vocabulary.map(local, scale, name) for scale, local in enumerate(every)]
-            for power in p:
-                if (name, power) in found:
-                    found[name, power].append(torch.cat([pool(part, power) for part in m], 1))
-    return {key: torch.cat(parts).double() for key, parts in found.items()}
+            for power in (p if name != "fisher" else (q for q in p if q == 1)):
+                x = torch.cat([pool(part, power) for part in m], 1)
+                if (name, power) not in found:  # whole from the start: pieces would lie scattered and hold memory between them
+                    found[name, power] = x.new_empty(len(images), x.shape[1], dtype=torch.float64)
+                found[name, power][rows] = x.double()
+    return found
 
 
 # stage 3: kernels and the classifier --------------------------------------------------------------
@@ -211,16 +208,16 @@ class KernelMachine:
 
 def similarity(kernel, a, b, parts, widths):
     """k(a_i, b_n), summed over parts.  (S, V), (N, V) → (N, S)."""
-    rows = []
-    for x in b.split(max(1, 1_000_000 // max(1, a.numel()))):
-        pairs = a[None], x[:, None]
+    found = a.new_empty(len(b), len(a))
+    for rows in torch.arange(len(b)).split(max(1, 1_000_000 // max(1, a.numel()))):
+        pairs = a[None], b[rows, None]
         if kernel in SUM_DECOMPOSABLE:
-            rows.append(SUM_DECOMPOSABLE[kernel](*pairs).sum(-1))
+            found[rows] = SUM_DECOMPOSABLE[kernel](*pairs).sum(-1)
         else:
             distance = EXPONENTIAL[kernel][0](*pairs)
-            rows.append(sum(torch.exp(-distance[..., part].sum(-1) / width)
-                            for part, width in zip(parts, widths, strict=True)))
-    return torch.cat(rows)
+            found[rows] = sum(torch.exp(-distance[..., part].sum(-1) / width)
+                              for part, width in zip(parts, widths, strict=True))
+    return found
 
 
 def fit_svm(x, labels, kernel="intersection", parts=None, C=30.0):

@@ -185,9 +185,10 @@ def located(mapping="rank", kernel="intersection", p=1.0, shift=None, label=None
 
 
 @functools.cache
-def located_finer(paint="cell", shift=None, n=150, seed=0):
+def located_finer(paint="cell", shift=None, n=150, seed=0, vocabulary=None):
     """`where_relevance_is` of the `finer` model on the polygons among ``n`` test pictures of that ``seed``."""
-    return _located(finer, "finer", n, seed, 1, paint, shift)
+    trained = functools.partial(finer, vocabulary) if vocabulary else finer  # with the same arguments: it is kept
+    return _located(trained, ("finer", vocabulary), n, seed, 1, paint, shift)
 
 
 _handed_on = {}  # R⁽²⁾ of whole sets: painted in several ways, and moved, they need not be found again
@@ -209,13 +210,14 @@ def _located(trained, name, n, seed, label, paint, shift):
 
 
 @functools.cache
-def finer():
-    """A `bow.BagOfWords` that tells blunt corners from arcs: windows of 6 and 9 pixels, 512 words for each,
-    rank mapping, p = 2, histogram intersection; trained on the course's 400 pictures, in some seconds."""
+def finer(vocabulary=None):
+    """A `bow.BagOfWords` that tells blunt corners from arcs: windows of 6 and 9 pixels, the 512 words for each that
+    ship ("shapes-words") or those of another ``vocabulary``, rank mapping, p = 2, histogram intersection; trained on
+    the course's 400 pictures."""
+    from .. import zoo
     from ..data import shapes
 
-    train = shapes(400)
-    vocabulary = bow.learn_vocabulary(train.images[::2], (6, 9), 512, components=0, per_image=120)
+    train, vocabulary = shapes(400), vocabulary or zoo.load("shapes-words").vocabulary()
     x = bow.bags(vocabulary, train.images, ("rank",), (2.0,))["rank", 2.0]
     machine = bow.fit_svm(x, train.labels, parts=bow.columns(vocabulary, "rank"), C=0.3)
     return bow.BagOfWords(vocabulary, "rank", 2.0, machine)

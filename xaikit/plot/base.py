@@ -265,6 +265,8 @@ def describe(fig, text):
         return
     shell = get_ipython()
     if shell is not None:
+        if "inline" in plt.get_backend():  # there each figure would be drawn twice: after the cell, and to be sent
+            plt.uninstall_repl_displayhook()
         _alt_in_png(shell.display_formatter.formatters["image/png"])
         shell.display_formatter.formatters["text/plain"].for_type(
             Figure, lambda f, p, cycle: p.text(getattr(f, "alt", "") or repr(f)))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import data, generate
-from ..features import belief, belief_views
+from ..features import belief, belief_views, words
 from . import networks, scene_recipes
 
 
@@ -53,6 +53,11 @@ def mirror(x, generator):
     """Each image of (N, C, H, W) mirrored left to right or not."""
     flip = torch.rand(len(x), 1, 1, 1, generator=generator, device=generator.device) < 0.5
     return torch.where(flip, x.flip(3), x)
+
+
+def untouched(x, generator):
+    """Each image as it is."""
+    return x
 
 
 def turn_and_mirror(x, generator):
@@ -119,6 +124,10 @@ RECIPES = {
                          lambda: data.scenes(3000, seed=1000, masks=False),
                          lambda: data.scenes(1000, seed=1001, masks=False),
                          {"epochs": 5, "batch_size": 32, "lr": 5e-3}, mirror, norm=True),
+    "shapes-words": Recipe("visual words, 512 each for windows of 6 and 9 pixels", "data.shapes", words.VisualWords,
+                           lambda: data.shapes(400), lambda: data.shapes(100, split="test"),
+                           {"per_image": 120, "iterations": 60}, untouched, learn=words.fit, measure=words.error, spread=5e-4,
+                           measured="mean squared distance of a window to its nearest word"),
     "sentiment-cnn": Recipe("word vectors, two convolutions over words, their sum, linear", "data.sentences",
                             lambda: networks.SentenceNet(len(data.VOCABULARY)),
                             lambda: data.sentences(12000), lambda: data.sentences(2000, split="test"),
