@@ -199,12 +199,16 @@ def _located(trained, name, n, seed, label, paint, shift):
 
     test, model = shapes(n, split="test", seed=seed), trained()
     chosen = [i for i, y in enumerate(test.labels.tolist()) if label is None or y == label]
-    known = _handed_on.setdefault((name, n, seed), {})
-    for i in chosen:
-        if i not in known:
-            known[i] = explain(model, test.images[i]).descriptors
     words, size = model.vocabulary, test.images.shape[2:]
-    heat = [_painted(words, _moved(words, known[i], size, None if shift is None else shift + k), size, paint)
+    if (name, n, seed) not in _handed_on:  # whole from the start, as in `bow.bags`
+        _handed_on[name, n, seed] = set(), [torch.empty(n, np.prod(bow.grid(size, w)), dtype=torch.float64) for w in words.windows]
+    done, known = _handed_on[name, n, seed]
+    for i in chosen:
+        if i not in done:
+            for kept, R in zip(known, explain(model, test.images[i]).descriptors, strict=True):
+                kept[i] = R
+            done.add(i)
+    heat = [_painted(words, _moved(words, [R[i] for R in known], size, None if shift is None else shift + k), size, paint)
             for k, i in enumerate(chosen)]
     return where_relevance_is(torch.stack(heat), test[torch.tensor(chosen)])
 
