@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xaikit import data
+from xaikit import data, studies
 from xaikit.demos import lecture03_bow as demo
 from xaikit.features import bow, bow_relevance
 
@@ -336,6 +336,15 @@ def test_small_windows_and_many_words_see_blunt_corners_too():
     assert set(rows["sides"]) == {3, 4, 5, 6, 7, 8} and rows["straight"].notna().all(), "every polygon is judged"
     good = lambda r: ((r["corner"] > 0) & (r["corner"] > r["straight"])).mean()  # noqa: E731
     assert good(rows) >= 0.95 and good(rows[rows["sides"] > 6]) > 0.8 and good(shifted) < 0.6
+
+
+def test_each_of_five_vocabularies_sees_them_and_the_first_is_the_one_that_ships():
+    found = studies.table("03/words")
+    sums = found.assign(good=found.share * found.polygons).groupby(["draw", "pictures"])[["good", "polygons"]].sum()
+    assert len(sums) == 10 and (sums.good / sums.polygons).min() >= 0.95 and found.accuracy.min() >= 0.98
+    now = bow_relevance.located_finer(seed=1)
+    now = ((now["corner"] > 0) & (now["corner"] > now["straight"])).groupby(now["sides"]).mean()
+    assert now.tolist() == pytest.approx(found.query("draw == 0 and pictures == 1").share.tolist(), abs=0.06)  # one octagon
 
 
 def test_the_central_cell_is_a_ninth_of_each_window():

@@ -3,6 +3,7 @@ import io
 
 import matplotlib
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -154,3 +155,17 @@ def test_a_map_of_squares_stands_where_their_middles_were():
         assert ax.get_xlim() == (-0.5, 13.5) and ax.get_ylim() == (13.5, -0.5)
     with pytest.raises(ValueError, match="evenly spaced"):
         plot.levels(torch.rand(3, 3), at=(torch.tensor([0, 4, 7]), corners, 6))
+
+
+def test_a_notebook_lays_a_figure_out_once():
+    """IPython draws every open figure after a cell, and the inline backend once more to send it."""
+    from nbclient import NotebookClient
+
+    cells = ["from matplotlib.layout_engine import ConstrainedLayoutEngine as Engine\nfrom xaikit import plot\ntimes, lay = [], Engine.execute\n"
+             "def counted(*args):\n    times.append(1)\n    return lay(*args)\nEngine.execute = counted",
+             "plot.describe(plot.curves({'a': [1, 2]}), 'a line')", "len(times)"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    NotebookClient(book, kernel_name="python3", timeout=120).execute()
+    shown = [o for o in book.cells[1].outputs if "image/png" in o.get("data", {})]
+    assert len(shown) == 1 and shown[0].metadata["image/png"]["alt"] == "a line"
+    assert book.cells[2].outputs[0].data["text/plain"] == "1"
