@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xaikit import data, studies
+from xaikit import data, studies, zoo
 from xaikit.demos import lecture03_bow as demo
 from xaikit.features import bow, bow_relevance
 
@@ -324,15 +324,20 @@ def test_the_notebooks_hexagon_is_blue_at_one_corner_and_its_pentagons_corner_sp
     assert found.descriptors[1][at] > found.descriptors[1].mean() + 0.002, "that corner speaks for polygon"
 
 
+def words():
+    assert zoo.load("shapes-words").vocabulary() is zoo.load("shapes-words").vocabulary(), "what was trained on it is kept"
+    return zoo.load("shapes-words").vocabulary()
+
+
 def test_small_windows_and_many_words_see_blunt_corners_too():
     """Corners above zero and above straight edges in 95 of 100 polygons of 3 to 8 sides, on pictures that chose nothing."""
-    model, fresh = bow_relevance.finer(), data.shapes(100, split="test", seed=1)
+    model, fresh = bow_relevance.finer(words()), data.shapes(100, split="test", seed=1)
     assert ((model(fresh.images) > 0) == (fresh.labels == 1)).double().mean() >= 0.95
     for i in (0, 1, 2):
         found = bow_relevance.explain(model, fresh.images[i], paint="cell")
         for total in found.sums().values():
             assert total == pytest.approx(found.score, abs=1e-6)
-    rows, shifted = bow_relevance.located_finer(seed=1), bow_relevance.located_finer(shift=0)
+    rows, shifted = bow_relevance.located_finer(words(), seed=1), bow_relevance.located_finer(words(), shift=0)
     assert set(rows["sides"]) == {3, 4, 5, 6, 7, 8} and rows["straight"].notna().all(), "every polygon is judged"
     good = lambda r: ((r["corner"] > 0) & (r["corner"] > r["straight"])).mean()  # noqa: E731
     assert good(rows) >= 0.95 and good(rows[rows["sides"] > 6]) > 0.8 and good(shifted) < 0.6
@@ -342,13 +347,13 @@ def test_each_of_five_vocabularies_sees_them_and_the_first_is_the_one_that_ships
     found = studies.table("03/words")
     sums = found.assign(good=found.share * found.polygons).groupby(["draw", "pictures"])[["good", "polygons"]].sum()
     assert len(sums) == 10 and (sums.good / sums.polygons).min() >= 0.95 and found.accuracy.min() >= 0.98
-    now = bow_relevance.located_finer(seed=1)
+    now = bow_relevance.located_finer(words(), seed=1)
     now = ((now["corner"] > 0) & (now["corner"] > now["straight"])).groupby(now["sides"]).mean()
     assert now.tolist() == pytest.approx(found.query("draw == 0 and pictures == 1").share.tolist(), abs=0.06)  # one octagon
 
 
 def test_the_central_cell_is_a_ninth_of_each_window():
-    model, image = bow_relevance.finer(), TEST.images[6]
+    model, image = bow_relevance.finer(words()), TEST.images[6]
     found = bow_relevance.explain(model, image, paint="cell")
     by_hand = sum(bow_relevance.pixel_relevance(R, (102, 102), w, w // 3)
                   for R, w in zip(found.descriptors, (6, 9), strict=True))

@@ -1308,7 +1308,8 @@ print(
 # other windows of the training pictures.
 
 # %%
-fine = bow_relevance.finer()  # some seconds
+small = zoo.load("shapes-words").vocabulary()
+fine = bow_relevance.finer(small)  # some seconds
 print(f"{len(fine.machine.coef)} support vectors; the bias b is {fine.machine.bias:.2f}")
 
 # %%
@@ -1320,10 +1321,10 @@ print(
 )
 measured = {
     "12 and 18 pixels, 128 words, p = 1": rows[rows["sides"] > 0],
-    "6 and 9 pixels, 512 words, p = 2": bow_relevance.located_finer(paint=None),
-    "the same, shifted, on central cells": bow_relevance.located_finer(shift=0),
-    "the same, on central cells": bow_relevance.located_finer(),
-    "the same, other pictures": bow_relevance.located_finer(seed=1),
+    "6 and 9 pixels, 512 words, p = 2": bow_relevance.located_finer(small, paint=None),
+    "the same, shifted, on central cells": bow_relevance.located_finer(small, shift=0),
+    "the same, on central cells": bow_relevance.located_finer(small),
+    "the same, other pictures": bow_relevance.located_finer(small, seed=1),
 }
 shares = {
     name: {
@@ -1350,8 +1351,8 @@ for name, part in (("3 to 8 sides", redrawn), ("8 sides", redrawn.query("sides =
 # %% [markdown]
 # **What to see.** Each row: the share of polygons whose corners are positive and above their straight edges.
 # With small windows and many words it holds for nearly all polygons, where the maps are painted on central
-# cells for at least 95 in 100, with each of the five vocabularies, and octagons are the ones that are left. So the paper's picture can be had;
-# blunt corners were not beyond a bag of words, they were beyond *these* words. Mind the order of things: we
+# cells for at least 95 in 100, with each of the five vocabularies, and octagons are the ones that are left.
+# So the paper's picture can be had; blunt corners were not beyond a bag of words, they were beyond *these* words. Mind the order of things: we
 # knew from masks where the corners are, and changed the pipeline until its maps sat there. An explanation
 # that does not look as expected may report a classifier that does not see as expected.
 #

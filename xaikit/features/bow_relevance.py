@@ -185,10 +185,9 @@ def located(mapping="rank", kernel="intersection", p=1.0, shift=None, label=None
 
 
 @functools.cache
-def located_finer(paint="cell", shift=None, n=150, seed=0, vocabulary=None):
+def located_finer(vocabulary, paint="cell", shift=None, n=150, seed=0):
     """`where_relevance_is` of the `finer` model on the polygons among ``n`` test pictures of that ``seed``."""
-    trained = functools.partial(finer, vocabulary) if vocabulary else finer  # with the same arguments: it is kept
-    return _located(trained, ("finer", vocabulary), n, seed, 1, paint, shift)
+    return _located(functools.partial(finer, vocabulary), ("finer", vocabulary), n, seed, 1, paint, shift)
 
 
 _handed_on = {}  # R⁽²⁾ of whole sets: painted in several ways, and moved, they need not be found again
@@ -214,14 +213,12 @@ def _located(trained, name, n, seed, label, paint, shift):
 
 
 @functools.cache
-def finer(vocabulary=None):
-    """A `bow.BagOfWords` that tells blunt corners from arcs: windows of 6 and 9 pixels, the 512 words for each that
-    ship ("shapes-words") or those of another ``vocabulary``, rank mapping, p = 2, histogram intersection; trained on
-    the course's 400 pictures."""
-    from .. import zoo
+def finer(vocabulary):
+    """A `bow.BagOfWords` that tells blunt corners from arcs: many words for small windows (the zoo's "shapes-words":
+    512 for 6 and for 9 pixels), rank mapping, p = 2, histogram intersection; trained on the course's 400 pictures."""
     from ..data import shapes
 
-    train, vocabulary = shapes(400), vocabulary or zoo.load("shapes-words").vocabulary()
+    train = shapes(400)
     x = bow.bags(vocabulary, train.images, ("rank",), (2.0,))["rank", 2.0]
     machine = bow.fit_svm(x, train.labels, parts=bow.columns(vocabulary, "rank"), C=0.3)
     return bow.BagOfWords(vocabulary, "rank", 2.0, machine)

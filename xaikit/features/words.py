@@ -10,6 +10,7 @@ from torch import nn
 from . import bow
 
 WINDOWS, COUNT = (6, 9), 512
+_KNOWN: dict[tuple, bow.Vocabulary] = {}
 
 
 class VisualWords(nn.Module):
@@ -29,8 +30,10 @@ class VisualWords(nn.Module):
         return [torch.cdist(bow.descriptors(maps, window), words) for window, words in zip(self.windows, self.words, strict=True)]
 
     def vocabulary(self):
-        """The words as a `bow.Vocabulary`, without Gaussian mixtures."""
-        return bow.Vocabulary(self.windows, tuple(self.words.detach()), ())
+        """The words as a `bow.Vocabulary`, without Gaussian mixtures: one object for equal words, so that what was
+        trained on it is found again."""
+        words = self.words.detach().clone()
+        return _KNOWN.setdefault((self.windows, words.numpy().tobytes()), bow.Vocabulary(self.windows, tuple(words), ()))
 
 
 def fit(network, images, seed=0, progress=True, augment=None, per_image=120, iterations=60):

@@ -37,7 +37,7 @@ def judged(draw):
     for pictures in (0, 1):
         test = data.shapes(150, split="test", seed=pictures)
         right = float(((model(test.images) > 0) == (test.labels == 1)).double().mean())
-        found = bow_relevance.located_finer(seed=pictures, vocabulary=vocabulary)
+        found = bow_relevance.located_finer(vocabulary, seed=pictures)
         good = ((found["corner"] > 0) & (found["corner"] > found["straight"])).groupby(found["sides"])
         rows += [{"draw": draw, "pictures": pictures, "sides": int(sides), "polygons": len(part), "share": float(part.mean()),
                   "accuracy": right} for sides, part in good]
