@@ -329,6 +329,14 @@ def words():
     return zoo.load("shapes-words").vocabulary()
 
 
+def test_the_network_of_words_answers_with_the_word_that_rank_mapping_calls_nearest():
+    network, images = zoo.load("shapes-words"), TEST.images[:2]
+    for scale, (window, spoken) in enumerate(zip((6, 9), network(images), strict=True)):
+        local = bow.descriptors(bow.integral_maps(images), window)
+        ranked = bow.rank_mapping(local, words().words[scale])
+        assert spoken.shape == ranked.shape[:2] and (spoken == ranked.argmax(-1)).double().mean() > 0.999  # near ties
+
+
 def test_small_windows_and_many_words_see_blunt_corners_too():
     """Corners above zero and above straight edges in 95 of 100 polygons of 3 to 8 sides, on pictures that chose nothing."""
     model, fresh = bow_relevance.finer(words()), data.shapes(100, split="test", seed=1)
